@@ -1,0 +1,1 @@
+"""Faces: the command line. May import everything below; nothing imports it."""

@@ -1,0 +1,73 @@
+"""What sensors report, as columns; every row has a sensor and an event time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SensorKind(IntEnum):
+    """How a sensor sees."""
+
+    STOP_LOOP = 0
+    """Loop just upstream of a stop line."""
+    ADVANCE_LOOP = 1
+    """Loop further upstream of a stop line."""
+    CAMERA = 2
+    """Camera on the mast over an approach: objects with lane, distance, speed."""
+
+
+@dataclass(frozen=True)
+class SensorTable:
+    """Sensors of a plant; immutable. Index x.
+
+    Attributes
+    ----------
+    sensor_id : names.
+    kind : [X] ``SensorKind``.
+    lane : [X] lane of a loop; -1 for cameras.
+    distance : [X] loops: from the loop to the end of its lane [m]; cameras: sight upstream of the stop line [m].
+    cover_ptr, cover_lane : CSR over sensors: lanes that a camera sees (empty for loops).
+    cover_offset : path length from the end of the covered lane to the stop line [m]; 0 for stop-line lanes.
+    """
+
+    sensor_id: tuple[str, ...]
+    kind: NDArray[np.uint8]
+    lane: NDArray[np.int32]
+    distance: NDArray[np.float64]
+    cover_ptr: NDArray[np.int32]
+    cover_lane: NDArray[np.int32]
+    cover_offset: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ObservationBatch:
+    """Everything that arrived since the last tick; rows may be late, doubled or out of order.
+
+    Attributes
+    ----------
+    time : end of the tick [tenths of a second].
+    loop_sensor, loop_time, loop_on : loop events: sensor, event time [s], covered (True) or left (False).
+    frame_sensor, frame_time : camera frames that arrived; a camera that is alive and sees nothing sends a frame.
+    object_sensor, object_time : camera objects: sensor, time of the frame [s].
+    object_lane : lane as the camera judges it.
+    object_distance : from the vehicle's front to the end of that lane [m].
+    object_speed : [m/s].
+    object_confidence : 0 to 1.
+    """
+
+    time: int
+    loop_sensor: NDArray[np.int32]
+    loop_time: NDArray[np.float64]
+    loop_on: NDArray[np.bool_]
+    frame_sensor: NDArray[np.int32]
+    frame_time: NDArray[np.float64]
+    object_sensor: NDArray[np.int32]
+    object_time: NDArray[np.float64]
+    object_lane: NDArray[np.int32]
+    object_distance: NDArray[np.float32]
+    object_speed: NDArray[np.float32]
+    object_confidence: NDArray[np.float32]

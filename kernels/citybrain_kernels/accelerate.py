@@ -1,0 +1,31 @@
+"""The one place that decides how kernels compile.
+
+``fastmath`` stays off: NaN means "not observed" and results must not depend on the machine's vector width.
+``CITYBRAIN_BOUNDSCHECK=1`` compiles with index checks (slow, for debugging); ``NUMBA_DISABLE_JIT=1`` runs plain Python.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_BOUNDSCHECK = os.environ.get("CITYBRAIN_BOUNDSCHECK") == "1"
+
+prange = numba.prange
+
+
+def kernel(function: F) -> F:
+    """Compile a serial kernel: cached on disk, releases the GIL, exact floating point."""
+    compiled: F = numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=_BOUNDSCHECK)(function)
+    return compiled
+
+
+def parallel_kernel(function: F) -> F:
+    """Compile a kernel whose outermost ``prange`` loop owns its rows (results do not depend on threads)."""
+    compiled: F = numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=_BOUNDSCHECK, parallel=True)(function)
+    return compiled
