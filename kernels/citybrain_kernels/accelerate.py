@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -21,11 +21,10 @@ prange = numba.prange
 
 def kernel(function: F) -> F:
     """Compile a serial kernel: cached on disk, releases the GIL, exact floating point."""
-    compiled: F = numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=_BOUNDSCHECK)(function)
-    return compiled
+    return cast("F", numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=_BOUNDSCHECK)(function))
 
 
 def parallel_kernel(function: F) -> F:
     """Compile a kernel whose outermost ``prange`` loop owns its rows (results do not depend on threads)."""
-    compiled: F = numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=_BOUNDSCHECK, parallel=True)(function)
-    return compiled
+    options = {"cache": True, "nogil": True, "fastmath": False, "boundscheck": _BOUNDSCHECK, "parallel": True}
+    return cast("F", numba.njit(**options)(function))

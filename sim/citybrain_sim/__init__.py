@@ -1,1 +1,1 @@
-"""Plants: SUMO and replay, sensor models, scenario loading and comparisons. May import citybrain, never citybrain_api."""
+"""Plants: SUMO and replay, sensor models, scenario loading, comparisons. Never imports citybrain_api."""
