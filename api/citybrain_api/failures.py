@@ -1,0 +1,79 @@
+"""How errors reach people: one message and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from citybrain.errors import CityBrainError, ContractError, InputError
+
+BAD_INPUT = 2
+FAILED = 1
+INTERRUPTED = 130
+
+
+@contextmanager
+def clear_errors(folder: Path) -> Iterator[None]:
+    """Turn whatever goes wrong inside into one message on stderr and an exit code.
+
+    Parameters
+    ----------
+    folder : where runs are recorded; takes the traceback of an error that nobody expected.
+
+    Raises
+    ------
+    typer.Exit
+        2 for bad input, 1 for a failure in mid-run, 130 after Ctrl-C.
+    """
+    try:
+        yield
+    except (typer.Exit, typer.BadParameter):
+        raise
+    except InputError as error:
+        tell(f"error: {error}")
+        raise typer.Exit(BAD_INPUT) from None
+    except KeyboardInterrupt:
+        tell(f"stopped; finished runs are kept in {folder}: the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; Python's own flush at exit must not complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(FAILED) from None
+    except CityBrainError as error:
+        if isinstance(error, ContractError):
+            _tell_of_a_bug(error, folder)
+        else:
+            tell(f"failed: {error}")
+        raise typer.Exit(FAILED) from None
+    except Exception as error:  # noqa: BLE001  the last door before the user: nothing may fall through as a traceback
+        _tell_of_a_bug(error, folder)
+        raise typer.Exit(FAILED) from None
+
+
+def tell(message: str) -> None:
+    """Say one thing to the person at the terminal."""
+    typer.echo(f"citybrain: {message}", err=True)
+
+
+def _tell_of_a_bug(error: Exception, folder: Path) -> None:
+    text = "".join(traceback.format_exception(error))
+    for place in (folder, Path(tempfile.gettempdir())):
+        file = place / "citybrain-error.txt"
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        tell(
+            f"an error that should not happen: {type(error).__name__}: {error}\n"
+            f"Please report it with the file {file} and the output of `citybrain doctor`. Finished runs are kept."
+        )
+        return
+    tell(f"an error that should not happen, and no folder to describe it in: {type(error).__name__}: {error}")
