@@ -1,0 +1,198 @@
+"""Every table that a run records, with types and units, in one place: the recorder, the replay and the page follow it.
+
+``python -m citybrain.record_tables docs/records.md`` rewrites the page.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+NAME = pa.dictionary(pa.int32(), pa.string())
+"""Names of lanes, sensors, intersections: stored once per row group, read as strings."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: name, Arrow type, unit (empty where it has none), meaning."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One Parquet file: what its rows are, and its columns."""
+
+    rows: str
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of the file."""
+        return pa.schema([pa.field(column.name, column.type) for column in self.columns])
+
+
+_TIME = Column("time", pa.float64(), "s", "time of the tick")
+_ARRIVED = Column("arrived", pa.float64(), "s", "tick at which the row reached the engine")
+_SENSOR = Column("sensor", NAME, "", "sensor (`sensors.json`)")
+_INTERSECTION = Column("intersection", NAME, "", "intersection")
+
+TABLES: dict[str, Table] = {
+    "observations_loops": Table(
+        "an event of a loop, in order of arrival",
+        (
+            _ARRIVED,
+            _SENSOR,
+            Column("time", pa.float64(), "s", "time of the event by the sensor's clock"),
+            Column("on", pa.bool_(), "", "true: covered, false: left"),
+        ),
+    ),
+    "observations_frames": Table(
+        "a frame of a camera that is alive, also one without objects",
+        (_ARRIVED, _SENSOR, Column("time", pa.float64(), "s", "time of the frame")),
+    ),
+    "observations_objects": Table(
+        "a vehicle that a camera reports",
+        (
+            _ARRIVED,
+            _SENSOR,
+            Column("time", pa.float64(), "s", "time of the frame"),
+            Column("lane", NAME, "", "lane as the camera judges it"),
+            Column("distance", pa.float32(), "m", "from the vehicle's front to the end of that lane"),
+            Column("speed", pa.float32(), "m/s", "speed"),
+            Column("confidence", pa.float32(), "0 to 1", "confidence of the camera"),
+        ),
+    ),
+    "states": Table(
+        "a tick and stop-line lane: what the engine believes",
+        (
+            _TIME,
+            Column("lane", NAME, "", "lane with a stop line"),
+            Column("vehicles", pa.float32(), "veh", "vehicles on the lane"),
+            Column("queue", pa.float32(), "veh", "vehicles stopped or creeping (< 1.4 m/s) in the queue"),
+            Column("back_of_queue", pa.float32(), "m", "from the stop line to the last queued vehicle"),
+            Column("arrivals_10s", pa.float32(), "veh", "would reach the stop line unhindered in the next 10 s"),
+            Column("flow", pa.float32(), "veh/s", "vehicles leaving the lane, over about a minute"),
+            Column("occupancy", pa.float32(), "0 to 1", "share of the lane's storage that is taken"),
+            Column("head_wait", pa.float32(), "s", "how long the first queued vehicle has stood"),
+            Column("blocked", pa.bool_(), "", "green, queued and not discharging"),
+            Column("confidence", pa.float32(), "0 to 1", "confidence of the estimate"),
+            Column("age", pa.float32(), "s", "since the last evidence about the lane"),
+        ),
+    ),
+    "wishes": Table(
+        "a tick and intersection: what the controller would like",
+        (
+            _TIME,
+            _INTERSECTION,
+            Column("row", pa.int32(), "", "row wanted now (`network.json`)"),
+            Column("start", pa.float64(), "s", "since when it is wanted"),
+            Column("next_rows", pa.list_(pa.int32()), "", "rows foretold after it, in order"),
+            Column("next_starts", pa.list_(pa.float64()), "s", "their starts"),
+            Column("cost", pa.float32(), "veh s", "what the controller thinks its plan costs; NaN: it does not say"),
+        ),
+    ),
+    "commands": Table(
+        "the first tick, and every change of an intersection's lamps: what is shown from then on",
+        (
+            _TIME,
+            _INTERSECTION,
+            Column("lamps", pa.string(), "", "one character per lamp: G g y r s"),
+            Column("row", pa.int32(), "", "row shown or, in an interstage, changed to (`network.json`)"),
+            Column("changing", pa.bool_(), "", "an interstage is under way"),
+        ),
+    ),
+    "bent": Table(
+        "a wish that the guard refused or bent",
+        (
+            _TIME,
+            _INTERSECTION,
+            Column("group", pa.int32(), "", "signal group (`network.json`); -1: the whole intersection"),
+            Column("rule", NAME, "", "rule of the guard that applied"),
+        ),
+    ),
+    "measures": Table(
+        "a tick: what the engine believes of the whole network",
+        (
+            _TIME,
+            Column("vehicles", pa.float32(), "veh", "vehicles in the network"),
+            Column("queued", pa.float32(), "veh", "of these, stopped or creeping in queues"),
+        ),
+    ),
+    "turn_shares": Table(
+        "a minute and signalised movement",
+        (
+            _TIME,
+            Column("from_lane", NAME, "", "lane that the movement leaves"),
+            Column("to_lane", NAME, "", "lane that it enters"),
+            Column("share", pa.float32(), "0 to 1", "share of the lane's departures that take it"),
+        ),
+    ),
+    "truth": Table(
+        "a minute of the simulation, as the simulator counts; the engine never sees it",
+        (
+            _TIME,
+            Column("running", pa.int32(), "veh", "vehicles on the street"),
+            Column("waiting", pa.int32(), "veh", "vehicles due that wait to be inserted"),
+            Column("arrived", pa.int32(), "veh", "vehicles that reached their destination"),
+            Column("delay", pa.float64(), "s/veh", "mean control delay so far; NaN: not known"),
+        ),
+    ),
+    "movements": Table(
+        "a signalised movement between two roads, over the whole run, from the simulator's own routes",
+        (
+            Column("from_road", pa.string(), "", "road that the movement leaves"),
+            Column("to_road", pa.string(), "", "road that it enters"),
+            Column("vehicles", pa.int32(), "veh", "vehicles that took it or waited for it"),
+            Column("mean_delay", pa.float64(), "s/veh", "time lost on the approach road; NaN: nobody came"),
+            Column("p95_delay", pa.float64(), "s/veh", "its 95th percentile"),
+            Column("longest_delay", pa.float64(), "s", "the longest of all"),
+        ),
+    ),
+}
+"""File name without ``.parquet`` -> its table."""
+
+_HEAD = """# Records of a run
+
+Every run has a folder of its own. Its tables are Parquet (zstd); the same run writes the same bytes every time, so
+they hold no wall-clock times. Names of lanes, sensors and intersections are the network's own.
+This page is made from `citybrain/record_tables.py` by `python -m citybrain.record_tables docs/records.md`.
+
+| file | what it holds |
+|---|---|
+| `manifest.json` | version, what was asked for, versions and hashes of everything that the result depends on |
+| `network.json` | lanes, intersections, signal groups and rows: what the numbers in the tables mean |
+| `sensors.json` | the sensors, in the engine's order |
+| `timings.json` | minimum greens, yellows, intergreens and longest reds that the guard enforced |
+| `tripinfo.xml`, `vehroutes.xml` | SUMO's own record of every vehicle, for recomputing the measures |
+| `result.json` | the measures; written last, so a folder that has it holds a finished run |
+| `failed.json` | instead of it, where the run failed: the message. The tables hold what was recorded until then |
+
+Runs of SUMO's own controllers have no engine, and so none of the tables but `movements.parquet`.
+"""
+
+
+def page() -> str:
+    """Text of the page that documents the tables."""
+    parts = [_HEAD]
+    for name, table in TABLES.items():
+        parts.append(f"\n## `{name}.parquet`\n\nA row is {table.rows}.\n\n")
+        parts.append("| column | type | unit | meaning |\n|---|---|---|---|\n")
+        parts.extend(f"| `{c.name}` | {_type_name(c.type)} | {c.unit} | {c.meaning} |\n" for c in table.columns)
+    return "".join(parts)
+
+
+def _type_name(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"list of {kind.value_type}"
+    return "string" if pa.types.is_dictionary(kind) else str(kind)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
