@@ -1,0 +1,185 @@
+"""Fixed time, re-timed by Webster's formula from the flows that the estimator measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from citybrain.control.fixed import Timetable
+from citybrain.control.stages import stage_tables
+from citybrain.signals import Aspect
+from citybrain.timings import interstage_tenths
+from citybrain.units import TENTHS_PER_SECOND
+
+if TYPE_CHECKING:
+    from citybrain.control.interface import Site
+    from citybrain.control.stages import StageTables
+    from citybrain.decisions import LampState, Wish
+    from citybrain.network import BoolArray, FloatArray, IntArray
+    from citybrain.state import TrafficState
+
+INTERVAL = 900 * TENTHS_PER_SECOND
+"""Flows are measured for this long before every re-timing [tenths]."""
+SHORTEST_CYCLE = 30 * TENTHS_PER_SECOND
+LONGEST_CYCLE = 120 * TENTHS_PER_SECOND
+SATURATED = 0.95
+"""From this sum of critical flow ratios on the formula has no meaning any more, and the longest cycle is taken."""
+SHORTEST_GREEN = TENTHS_PER_SECOND
+"""Of stages in which no group begins its green; the others have the minimum greens of their groups [tenths]."""
+
+
+class Webster:
+    """Own stages in their own order; cycle and greens by Webster from measured flows, anew every 15 minutes.
+
+    The first 15 minutes run the stages by the own program's clock. Every intersection gets a cycle of its own: the
+    formula is for isolated signals, and whatever coordination the own program had ends with the first re-timing.
+    The stage that is shown then keeps the time that it has had.
+
+    The flow of a lane is what left it plus what its queue grew by: a lane that is short of green would otherwise be
+    dimensioned for the little that it discharges. The start-up loss and the use that is made of yellow are taken as
+    equal (2 s each in the Highway Capacity Manual), so that lost time is the time of the interstages.
+
+    F. V. Webster, "Traffic signal settings", Road Research Technical Paper 39, HMSO, London (1958).
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._network = site.network
+        self._tables = stage_tables(site)
+        self._interstage, self._shortest = _sequence_limits(site, self._tables)
+        self._served = _served_streams(self._tables)
+        tables = self._tables
+        self._length = tables.sequence_length
+        origin = tables.sequence_origin.astype(np.int64)
+        self._timetable = Timetable(tables.sequence_ptr, tables.sequence_row, self._length, origin)
+        self._left = np.zeros(site.network.n_approach_lanes)
+        self._ticks = 0
+        self._begin: tuple[int, FloatArray] | None = None
+
+    def decide(self, state: TrafficState, lamps: LampState) -> Wish:  # noqa: ARG002 - the clock alone decides
+        """Wish for the stage of the timetable in force, and re-time it where the interval is over."""
+        lane = self._network.approach_lane
+        queue = state.queue[lane].astype(np.float64) + state.spill
+        if self._begin is None:
+            self._begin = (state.time, queue)
+        since, queue_before = self._begin
+        if state.time - since >= INTERVAL:
+            seconds = (state.time - since) / TENTHS_PER_SECOND
+            self._retime(state, np.maximum(self._left / self._ticks + (queue - queue_before) / seconds, 0.0))
+            self._begin = (state.time, queue)
+            self._left = np.zeros_like(self._left)
+            self._ticks = 0
+        self._left += state.flow[lane]
+        self._ticks += 1
+        return self._timetable.wish(state.time)
+
+    def _retime(self, state: TrafficState, flow: FloatArray) -> None:
+        """Put a new timetable in force, given the flow of every stop-line lane [A] in veh/s."""
+        tables = self._tables
+        entry, elapsed = self._timetable.position(state.time)
+        share = np.add.reduceat(state.turn_share[tables.stream_move], tables.stream_move_ptr[:-1], dtype=np.float64)
+        ratio = (flow * state.discharge)[tables.stream_approach] * share
+        length = np.zeros_like(self._length)
+        for i, (stream, serves) in enumerate(self._served):
+            q = slice(int(tables.sequence_ptr[i]), int(tables.sequence_ptr[i + 1]))
+            critical = critical_ratios(ratio[stream], serves)
+            green = webster_greens(critical, int(self._interstage[q].sum()), self._shortest[q])
+            length[q] = np.ceil((self._interstage[q] + green) / TENTHS_PER_SECOND) * TENTHS_PER_SECOND
+        first = tables.sequence_ptr[:-1]
+        start = np.cumsum(length) - length
+        origin = state.time - np.minimum(elapsed, length[entry]) - (start[entry] - start[first])
+        self._length = length
+        self._timetable = Timetable(tables.sequence_ptr, tables.sequence_row, length, origin)
+
+
+def critical_ratios(ratio: FloatArray, serves: BoolArray) -> FloatArray:
+    """Share the flow ratios of streams out to the stages that serve them.
+
+    Streams with the fewest stages come first; each adds what it still lacks, in equal parts, to its stages.
+
+    Parameters
+    ----------
+    ratio : [T] flow over saturation flow.
+    serves : [T, Q] this stage serves this stream.
+
+    Returns
+    -------
+    [Q] critical flow ratio of every stage.
+    """
+    critical = np.zeros(serves.shape[1])
+    counts = serves.sum(axis=1)
+    for t in np.lexsort((-ratio, counts)):
+        lacking = ratio[t] - critical[serves[t]].sum()
+        if lacking > 0.0:
+            critical[serves[t]] += lacking / counts[t]
+    return critical
+
+
+def webster_greens(critical: FloatArray, lost: int, shortest: IntArray) -> FloatArray:
+    """Greens of an isolated signal after Webster (1958), eq. for the cycle of least delay.
+
+    Parameters
+    ----------
+    critical : [Q] critical flow ratio of every stage.
+    lost : lost time per cycle [tenths].
+    shortest : [Q] minimum greens [tenths]; they come before the longest cycle.
+
+    Returns
+    -------
+    [Q] greens [tenths].
+    """
+    total = critical.sum()
+    cycle = float(LONGEST_CYCLE)
+    if total < SATURATED:
+        cycle = (1.5 * lost + 5 * TENTHS_PER_SECOND) / (1.0 - total)
+        cycle = min(max(cycle, float(SHORTEST_CYCLE)), float(LONGEST_CYCLE))
+    weight = critical if total > 0.0 else np.ones_like(critical)
+    green = shortest.astype(np.float64)
+    free = np.ones(len(weight), dtype=np.bool_)
+    while free.any():
+        # Stages that would fall below their minimum get it; the others share what is left.
+        part = (cycle - lost - shortest[~free].sum()) * weight / max(weight[free].sum(), 1e-9)
+        short = free & (part < shortest)
+        if not short.any():
+            green[free] = part[free]
+            break
+        free &= ~short
+    return green
+
+
+def _sequence_limits(site: Site, tables: StageTables) -> tuple[IntArray, IntArray]:
+    """Interstage before each stage of the sequences and its minimum green [Q] [tenths]."""
+    signals, timings = site.signals, site.timings
+    ptr, duration = interstage_tenths(signals, timings)
+    interstage = np.zeros(len(tables.sequence_row), dtype=np.int32)
+    shortest = np.full(len(tables.sequence_row), SHORTEST_GREEN, dtype=np.int32)
+    for i in range(signals.n_intersections):
+        q = np.arange(tables.sequence_ptr[i], tables.sequence_ptr[i + 1])
+        first, n = int(signals.row_ptr[i]), int(signals.row_ptr[i + 1] - signals.row_ptr[i])
+        matrix = duration[ptr[i] : ptr[i + 1]].reshape(n, n)
+        min_green = timings.min_green[signals.group_ptr[i] : signals.group_ptr[i + 1]]
+        for before, now in zip(np.roll(q, 1), q, strict=True):
+            a, b = int(tables.sequence_row[before]), int(tables.sequence_row[now])
+            interstage[now] = matrix[a - first, b - first]
+            begins = signals.aspects(b) >= Aspect.PERMISSIVE
+            if a != b:
+                begins &= signals.aspects(a) < Aspect.PERMISSIVE
+            shortest[now] = max(SHORTEST_GREEN, int(min_green[begins].max(initial=0)))
+    return interstage, shortest
+
+
+def _served_streams(tables: StageTables) -> list[tuple[IntArray, BoolArray]]:
+    """Per intersection: its streams [t] and which stage of its sequence serves which of them [t, q]."""
+    intersection = tables.row_intersection[tables.serve_row]
+    order = np.argsort(intersection, kind="stable")
+    bounds = np.searchsorted(intersection[order], np.arange(len(tables.sequence_ptr)))
+    served = []
+    for i in range(len(tables.sequence_ptr) - 1):
+        pair = order[bounds[i] : bounds[i + 1]]
+        stream, local = np.unique(tables.serve_stream[pair], return_inverse=True)
+        sequence = tables.sequence_row[tables.sequence_ptr[i] : tables.sequence_ptr[i + 1]]
+        serves = np.zeros((len(stream), len(sequence)), dtype=np.bool_)
+        for t, row in zip(local, tables.serve_row[pair], strict=True):
+            serves[t, sequence == row] = True
+        served.append((stream.astype(np.int32), serves))
+    return served
