@@ -1,0 +1,466 @@
+"""Rolling-horizon search for one intersection after the other: which stage to show next, and when.
+
+A beam search over stage sequences. Queues are points at the stop line, time runs in steps of 1 s, and a node of the
+search is (second, stage, since when) with the queues that this history leaves. Nodes of the same second compete;
+of two nodes with the same stage and the same beginning of it the cheaper one stays (the dominance rule of COP,
+Sen & Head 1997, and SURTRAC, Xie et al. 2012). Parameters are in ``Weights``.
+
+Arrays are handed on one by one instead of in their tuples: taking an array out of a tuple counts a reference, and
+in the innermost loops that cost two thirds of the time.
+
+Index letters: i intersections, l queues of an intersection (lanes, then pedestrian groups), k queues of all,
+p, q stages of an intersection, h and t seconds from now, b nodes of one second, v pairs (stage, queue).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from citybrain_kernels.accelerate import kernel
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+
+# Columns of Nodes.queues
+LEFT, WAIT, AGE, OPEN, SENT = 0, 1, 2, 3, 4
+# Columns of Nodes.place and Nodes.value
+STAGE, SINCE, PARENT = 0, 1, 2
+COST, SCORE = 0, 1
+# Columns of Outlook.queue and Outlook.serve
+QUEUED, WAITED, RATE, ROOM, RELIEF, GREEN_AGE = 0, 1, 2, 3, 4, 5
+PROTECTED, PERMISSIVE = 0, 1
+
+
+class Layout(NamedTuple):
+    """What does not change during a run.
+
+    queue_ptr [I + 1]; stage_ptr [I + 1]; row_ptr [I + 1] rows of each intersection (global row numbers);
+    stage_row [S] global row of a stage; change_ptr [I + 1] and change: seconds from any row of the intersection
+    (row-major [rows, P]) to the beginning of a stage's greens; min_green [S] seconds;
+    serve_ptr [I + 1] start of the pairs (stage-major [P, L]); foe_ptr [V + 1], foe_queue: queues (local numbers) to
+    which a permissive service gives way.
+    """
+
+    queue_ptr: I32
+    stage_ptr: I32
+    row_ptr: I32
+    stage_row: I32
+    change_ptr: I32
+    change: I32
+    min_green: I32
+    serve_ptr: I32
+    foe_ptr: I32
+    foe_queue: I32
+
+
+class Outlook(NamedTuple):
+    """What is expected at one tick.
+
+    queue [N, 6]: vehicles queued, seconds that the first one has waited, saturation flow [veh/s] (small where
+    blocked), vehicles that the roads beyond can take now, rate at which that room comes back [veh/s], seconds that
+    the queue has been green (0 at red). arrivals [N, H]: vehicles in second h. serve [V, 2]: share of the queue's
+    vehicles that may go in the stage with right of way, and giving way.
+    """
+
+    queue: F32
+    arrivals: F32
+    serve: F32
+
+
+class Weights(NamedTuple):
+    """Parameters of the model and of the cost; the same on every map.
+
+    patience: a queue's weight grows from here on with its first vehicle's wait [s];
+    start_loss: start-up loss [s]; yellow_use: seconds of yellow that still discharge [s];
+    tail: factor on the cost of what is left at the horizon; tail_red: extra wait of what is left at red [s];
+    gap: seconds of clear foe traffic that a permissive vehicle needs; sneak: permissive rate against a standing foe
+    queue, share of saturation; step: seconds between decisions inside the search.
+    """
+
+    patience: float
+    start_loss: float
+    yellow_use: int
+    tail: float
+    tail_red: float
+    gap: int
+    sneak: float
+    step: int
+
+
+class Nodes(NamedTuple):
+    """Scratch for one intersection: B nodes for each of the seconds 0 to H, and one spare row for the child in work.
+
+    filled [H + 2] nodes in use; place [H + 2, B, 3]: stage (local, -1 for a row that is no stage), second its greens
+    began (negative: before now), parent (second * B + b, -1 at the root); value [H + 2, B, 2]: cost so far and score
+    (cost plus tail) [veh s]; queues [H + 2, B, Lmax, 5]: vehicles left, wait of the first [s], seconds of green,
+    chance that no vehicle whose movement is red bars the lane yet, vehicles sent off since now.
+    """
+
+    filled: I32
+    place: I32
+    value: F32
+    queues: F32
+
+
+def make_nodes(horizon: int, beam: int, queues: int) -> Nodes:
+    """Allocate scratch for intersections with up to ``queues`` queues."""
+    return Nodes(
+        filled=np.zeros(horizon + 2, np.int32),
+        place=np.zeros((horizon + 2, beam, 3), np.int32),
+        value=np.zeros((horizon + 2, beam, 2), np.float32),
+        queues=np.zeros((horizon + 2, beam, queues, 5), np.float32),
+    )
+
+
+@kernel
+def give_way(
+    pair: int,
+    h: int,
+    begin: int,
+    q0: int,
+    state: F32,
+    queue: F32,
+    arrivals: F32,
+    foe_ptr: I32,
+    foe_queue: I32,
+    weights: Weights,
+) -> float:
+    """Share of the saturation flow that giving way leaves to a permissive service in second h.
+
+    Foes queued in the parent node (``state`` [Lmax, 5]) stand until they have discharged, counted from second
+    ``begin``; after that the chance of a gap falls with the foes expected within ``gap`` seconds (Poisson gaps).
+    """
+    pressing = 0.0
+    for f in range(foe_ptr[pair], foe_ptr[pair + 1]):
+        foe = foe_queue[f]
+        standing = state[foe, LEFT]
+        if standing > 0.5 and h < begin + weights.start_loss + standing / max(queue[q0 + foe, RATE], 0.02):
+            return weights.sneak
+        for g in range(h, min(h + weights.gap, arrivals.shape[1])):
+            pressing += arrivals[q0 + foe, g]
+    return max(weights.sneak, math.exp(-pressing))
+
+
+@kernel
+def roll(
+    t: int,
+    begin: int,
+    end: int,
+    v_from: int,
+    v_to: int,
+    n: int,
+    q0: int,
+    before: F32,
+    after: F32,
+    queue: F32,
+    arrivals: F32,
+    serve: F32,
+    foe_ptr: I32,
+    foe_queue: I32,
+    weights: Weights,
+) -> float:
+    """Carry queues ``before`` [Lmax, 5] from second t to ``end`` into ``after``; return what it costs [veh s].
+
+    From t to ``begin`` an interstage runs between the stages with pairs ``v_from`` and ``v_to``: queues green in
+    both go on, those that end use the first ``yellow_use`` seconds. From ``begin`` on ``v_to`` is shown.
+    """
+    cost = 0.0
+    for l in range(n):
+        k = q0 + l
+        left = before[l, LEFT]
+        wait = before[l, WAIT]
+        age = before[l, AGE]
+        open_share = before[l, OPEN]
+        sent = before[l, SENT]
+        rate = queue[k, RATE]
+        went = serve[v_from + l, PROTECTED] + serve[v_from + l, PERMISSIVE] > 0.0
+        goes = serve[v_to + l, PROTECTED] + serve[v_to + l, PERMISSIVE] > 0.0
+        stops = begin if went and goes else min(t + weights.yellow_use, begin) if went else t
+        for h in range(t, end):
+            arriving = arrivals[k, h]
+            if h < stops or (goes and h >= begin):
+                if left + arriving > 0.0:
+                    pair = v_from + l if h < begin else v_to + l
+                    green = serve[pair, PROTECTED] + serve[pair, PERMISSIVE]
+                    factor = open_share
+                    if serve[pair, PERMISSIVE] > 0.0:
+                        foes_from = t if h < begin else begin
+                        gap = give_way(pair, h, foes_from, q0, before, queue, arrivals, foe_ptr, foe_queue, weights)
+                        factor *= (serve[pair, PROTECTED] + serve[pair, PERMISSIVE] * gap) / green
+                    if left <= 0.01:
+                        out = min(arriving, 1.0) * green * factor
+                    elif age < weights.start_loss:
+                        out = 0.0
+                    else:
+                        out = min(left + arriving, rate * factor)
+                    out = min(out, max(0.0, queue[k, ROOM] + queue[k, RELIEF] * h - sent))
+                    if out > 0.0:
+                        sent += out
+                        wait = 0.0
+                        if green < 0.99:
+                            open_share *= green**out
+                    left = max(0.0, left + arriving - out)
+                age += 1.0
+            else:
+                left += arriving
+                age = 0.0
+                open_share = 1.0
+            if left > 0.01:
+                wait += 1.0
+                cost += left
+                if wait > weights.patience:
+                    cost += left * (wait - weights.patience) / weights.patience
+            else:
+                wait = 0.0
+        after[l, LEFT] = left
+        after[l, WAIT] = wait
+        after[l, AGE] = age
+        after[l, OPEN] = open_share
+        after[l, SENT] = sent
+    return cost
+
+
+@kernel
+def tail_cost(v: int, n: int, q0: int, state: F32, queue: F32, serve: F32, weights: Weights) -> float:
+    """Estimate what serving the queues ``state`` [Lmax, 5] after the horizon will cost [veh s]."""
+    total = 0.0
+    for l in range(n):
+        left = state[l, LEFT]
+        if left > 0.01:
+            each = 0.5 * left / max(queue[q0 + l, RATE], 0.05)
+            if serve[v + l, PROTECTED] + serve[v + l, PERMISSIVE] <= 0.0:
+                each += weights.tail_red
+            total += left * each * (1.0 + max(0.0, state[l, WAIT] - weights.patience) / weights.patience)
+    return weights.tail * total
+
+
+@kernel
+def insert(t: int, n: int, filled: I32, place: I32, value: F32, queues: F32) -> None:
+    """Put the child built in the spare row among the nodes of second t, if it is good enough."""
+    spare = filled.shape[0] - 1
+    score = value[spare, 0, SCORE]
+    slot = -1
+    worst = 0
+    for b in range(filled[t]):
+        if place[t, b, STAGE] == place[spare, 0, STAGE] and place[t, b, SINCE] == place[spare, 0, SINCE]:
+            if value[t, b, SCORE] <= score:
+                return
+            slot = b
+            break
+        if value[t, b, SCORE] > value[t, worst, SCORE]:
+            worst = b
+    if slot < 0:
+        if filled[t] < place.shape[1]:
+            slot = filled[t]
+            filled[t] += 1
+        elif score < value[t, worst, SCORE]:
+            slot = worst
+        else:
+            return
+    for c in range(3):
+        place[t, slot, c] = place[spare, 0, c]
+    for c in range(2):
+        value[t, slot, c] = value[spare, 0, c]
+    for l in range(n):
+        for c in range(5):
+            queues[t, slot, l, c] = queues[spare, 0, l, c]
+
+
+@kernel
+def expand(
+    t: int,
+    b: int,
+    target: int,
+    change: int,
+    least: int,
+    n: int,
+    q0: int,
+    v_base: int,
+    filled: I32,
+    place: I32,
+    value: F32,
+    queues: F32,
+    queue: F32,
+    arrivals: F32,
+    serve: F32,
+    foe_ptr: I32,
+    foe_queue: I32,
+    weights: Weights,
+) -> None:
+    """Build one child of node (t, b): hold its stage for a step, or change to stage ``target`` for ``least`` seconds.
+
+    Children end on the grid of decisions, so that few seconds hold all nodes.
+    """
+    horizon = filled.shape[0] - 2
+    spare = horizon + 1
+    stage = place[t, b, STAGE]
+    v_to = v_base + target * n
+    v_from = v_base + stage * n if stage >= 0 else v_to
+    begin = min(t + change, horizon)
+    length = change + least if target != stage else weights.step
+    end = min(t + (length + weights.step - 1) // weights.step * weights.step, horizon)
+    before, after = queues[t, b], queues[spare, 0]
+    cost = value[t, b, COST] + roll(
+        t, begin, end, v_from, v_to, n, q0, before, after, queue, arrivals, serve, foe_ptr, foe_queue, weights
+    )
+    place[spare, 0, STAGE] = target
+    place[spare, 0, SINCE] = place[t, b, SINCE] if target == stage else begin
+    place[spare, 0, PARENT] = t * place.shape[1] + b
+    value[spare, 0, COST] = cost
+    value[spare, 0, SCORE] = cost + tail_cost(v_to, n, q0, after, queue, serve, weights)
+    insert(end, n, filled, place, value, queues)
+
+
+@kernel
+def wanted(v: int, t: int, until: int, n: int, q0: int, state: F32, arrivals: F32, serve: F32) -> bool:
+    """Tell whether anybody whom the stage with pairs v serves waits now or comes before second ``until``."""
+    for l in range(n):
+        if serve[v + l, PROTECTED] + serve[v + l, PERMISSIVE] > 0.0:
+            if state[l, LEFT] > 0.01:
+                return True
+            for h in range(t, min(until, arrivals.shape[1])):
+                if arrivals[q0 + l, h] > 0.02:
+                    return True
+    return False
+
+
+@kernel
+def plan_all(
+    due: NDArray[np.bool_],
+    row: I32,
+    hold: I32,
+    layout: Layout,
+    outlook: Outlook,
+    weights: Weights,
+    nodes: Nodes,
+    plan_row: I32,
+    plan_start: I32,
+    plan_cost: F32,
+) -> None:
+    """Plan every intersection that is due.
+
+    Parameters
+    ----------
+    due : [I] plan this one now.
+    row : [I] row shown now (a stage or not).
+    hold : [S] seconds that must pass before the row shown may give way to this stage (minimum greens).
+    plan_row, plan_start : [I, K] out: global rows, and seconds from now at which the change to them begins (0 for
+        the row shown, if it is held); -1 fills the rest.
+    plan_cost : [I] out: cost of the best plan [veh s].
+    """
+    for i in range(due.shape[0]):
+        if due[i]:
+            plan_cost[i] = plan_one(i, row[i], hold, layout, outlook, weights, nodes, plan_row[i], plan_start[i])
+
+
+@kernel
+def plan_one(
+    i: int,
+    row: int,
+    hold: I32,
+    layout: Layout,
+    outlook: Outlook,
+    weights: Weights,
+    nodes: Nodes,
+    plan_row: I32,
+    plan_start: I32,
+) -> float:
+    """Plan intersection i and return the plan's cost; arguments as in :func:`plan_all`, the plan's own rows."""
+    q0, s0, v_base = layout.queue_ptr[i], layout.stage_ptr[i], layout.serve_ptr[i]
+    n, n_stages = layout.queue_ptr[i + 1] - q0, layout.stage_ptr[i + 1] - s0
+    queue, arrivals, serve = outlook.queue, outlook.arrivals, outlook.serve
+    filled, place, value, queues = nodes.filled, nodes.place, nodes.value, nodes.queues
+    foe_ptr, foe_queue = layout.foe_ptr, layout.foe_queue
+    stage_row, change, min_green = layout.stage_row, layout.change, layout.min_green
+    change_base, row_base = layout.change_ptr[i], layout.row_ptr[i]
+    horizon = filled.shape[0] - 2
+    place[0, 0, STAGE] = -1
+    for p in range(n_stages):
+        if stage_row[s0 + p] == row:
+            place[0, 0, STAGE] = p
+    place[0, 0, SINCE] = -1
+    place[0, 0, PARENT] = -1
+    value[0, 0, COST] = 0.0
+    filled[:] = 0
+    filled[0] = 1
+    for l in range(n):
+        queues[0, 0, l, LEFT] = queue[q0 + l, QUEUED]
+        queues[0, 0, l, WAIT] = queue[q0 + l, WAITED]
+        queues[0, 0, l, AGE] = queue[q0 + l, GREEN_AGE]
+        queues[0, 0, l, OPEN] = 1.0
+        queues[0, 0, l, SENT] = 0.0
+    for t in range(horizon):
+        for b in range(filled[t]):
+            shown = place[t, b, STAGE]
+            source = stage_row[s0 + shown] - row_base if shown >= 0 else row - row_base
+            for q in range(n_stages):
+                least = min_green[s0 + q]
+                seconds = change[change_base + source * n_stages + q]
+                if q == shown:
+                    seconds = 0
+                elif shown >= 0:
+                    if place[t, b, SINCE] < 0 and t < hold[s0 + q]:
+                        continue
+                    if not wanted(v_base + q * n, t, t + seconds + least, n, q0, queues[t, b], arrivals, serve):
+                        continue
+                expand(
+                    t,
+                    b,
+                    q,
+                    seconds,
+                    least,
+                    n,
+                    q0,
+                    v_base,
+                    filled,
+                    place,
+                    value,
+                    queues,
+                    queue,
+                    arrivals,
+                    serve,
+                    foe_ptr,
+                    foe_queue,
+                    weights,
+                )
+    best = 0
+    for b in range(1, filled[horizon]):
+        if value[horizon, b, SCORE] < value[horizon, best, SCORE]:
+            best = b
+    trace(horizon * place.shape[1] + best, row, s0, place, stage_row, plan_row, plan_start)
+    return float(value[horizon, best, SCORE])
+
+
+@kernel
+def trace(leaf: int, row: int, s0: int, place: I32, stage_row: I32, plan_row: I32, plan_start: I32) -> None:
+    """Walk from the best leaf back to the root and write the plan's stages [K] in order."""
+    beam = place.shape[1]
+    plan_row[:] = -1
+    plan_start[:] = -1
+    changes = 0
+    earliest = 0
+    at = leaf
+    while place[at // beam, at % beam, PARENT] >= 0:
+        up = place[at // beam, at % beam, PARENT]
+        if place[up // beam, up % beam, STAGE] != place[at // beam, at % beam, STAGE]:
+            changes += 1
+            earliest = up // beam
+        at = up
+    held = changes == 0 or earliest > 0
+    if held:
+        plan_row[0] = row
+        plan_start[0] = 0
+    slot = changes if held else changes - 1
+    at = leaf
+    while place[at // beam, at % beam, PARENT] >= 0:
+        up = place[at // beam, at % beam, PARENT]
+        if place[up // beam, up % beam, STAGE] != place[at // beam, at % beam, STAGE]:
+            if slot < plan_row.shape[0]:
+                plan_row[slot] = stage_row[s0 + place[at // beam, at % beam, STAGE]]
+                plan_start[slot] = up // beam
+            slot -= 1
+        at = up
