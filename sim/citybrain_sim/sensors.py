@@ -1,0 +1,136 @@
+"""Sensors placed in a network as a profile says. Reads the brain's ``Network``; knows no simulator.
+
+Index letters: x sensors, l lanes, m movements, a stop-line lanes, c rows of the cameras' cover table.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from citybrain.errors import ProfileError
+from citybrain.network import Network, csr
+from citybrain.observations import SensorKind, SensorTable
+from citybrain_sim.sensor_profiles import SensorProfile, load_sensor_profile
+
+__all__ = ["Detector", "SensorProfile", "load_sensor_profile", "place"]
+
+STOP_LOOP_DISTANCE = 1.0
+"""From a stop loop's downstream edge to the stop line [m]."""
+ADVANCE_LOOP_DISTANCE = 60.0
+"""From an advance loop to the stop line [m], where the lane is that long."""
+LANE_START = 0.5
+"""A loop at the start of a lane lies this far into it [m], so that vehicles that appear there are felt."""
+STOP_LOOP_REACH = 10.0
+"""A scenario's own detector that is nearer to the stop line than this [m] counts as a stop loop."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A detector that a scenario brings.
+
+    Attributes
+    ----------
+    name : its id in the scenario.
+    lane : row in the network's lane table.
+    distance : to the end of that lane [m].
+    """
+
+    name: str
+    lane: int
+    distance: float
+
+
+@dataclass(frozen=True)
+class _Sensor:
+    name: str
+    kind: SensorKind
+    lane: int
+    distance: float
+    cover: tuple[tuple[float, int], ...] = ()
+    """Cameras: (offset [m], lane), ascending."""
+
+
+def place(network: Network, profile: SensorProfile, detectors: Sequence[Detector] = ()) -> SensorTable:
+    """Build the sensors of a profile: all stop loops, then advance loops, cameras, and the scenario's own loops.
+
+    Parameters
+    ----------
+    detectors : those that the scenario brings; used only by profiles with ``scenario_loops``.
+
+    Raises
+    ------
+    ProfileError
+        If the profile asks for the scenario's own detectors and there are none.
+    """
+    if profile.scenario_loops and not detectors:
+        raise ProfileError(
+            f"sensor profile {profile.name!r} uses the induction loops that the scenario brings, but its additional "
+            "files hold none; choose another profile, such as 'default'"
+        )
+    sensors: list[_Sensor] = []
+    if profile.stop_loops:
+        sensors += _loops(network, SensorKind.STOP_LOOP, "stop", STOP_LOOP_DISTANCE)
+    if profile.advance_loops:
+        sensors += _loops(network, SensorKind.ADVANCE_LOOP, "advance", ADVANCE_LOOP_DISTANCE)
+    if profile.cameras:
+        sensors += _cameras(network, profile.sight_m)
+    if profile.scenario_loops:
+        sensors += [_scenario_loop(network, detector) for detector in detectors]
+    cover_ptr, cover_lane = csr([[lane for _, lane in sensor.cover] for sensor in sensors])
+    return SensorTable(
+        sensor_id=tuple(sensor.name for sensor in sensors),
+        kind=np.array([sensor.kind for sensor in sensors], dtype=np.uint8),
+        lane=np.array([sensor.lane for sensor in sensors], dtype=np.int32),
+        distance=np.array([sensor.distance for sensor in sensors], dtype=np.float64),
+        cover_ptr=cover_ptr,
+        cover_lane=cover_lane,
+        cover_offset=np.array([offset for sensor in sensors for offset, _ in sensor.cover], dtype=np.float64),
+    )
+
+
+def _loops(network: Network, kind: SensorKind, word: str, distance: float) -> list[_Sensor]:
+    sensors = []
+    for lane in network.approach_lane.tolist():
+        length = float(network.lane_length[lane])
+        furthest = length - min(LANE_START, length / 2)
+        sensors.append(_Sensor(f"{word}:{network.lane_id[lane]}", kind, lane, min(distance, furthest)))
+    return sensors
+
+
+def _cameras(network: Network, sight: float) -> list[_Sensor]:
+    sensors = []
+    for i in range(network.n_intersections):
+        stop_lanes = network.approach_lane[network.approach_ptr[i] : network.approach_ptr[i + 1]]
+        for edge in np.unique(network.lane_edge[stop_lanes]).tolist():
+            name = f"camera:{network.intersection_id[i]}:{network.edge_id[edge]}"
+            sensors.append(_Sensor(name, SensorKind.CAMERA, -1, sight, _cover(network, edge, sight)))
+    return sensors
+
+
+def _cover(network: Network, edge: int, sight: float) -> tuple[tuple[float, int], ...]:
+    """Lanes whose end is less than ``sight`` upstream of the road's stop line, along unsignalised movements.
+
+    All lanes of the road itself have offset 0; of several paths to a lane the shortest counts.
+    """
+    offsets: dict[int, float] = {}
+    heap = [(0.0, int(lane)) for lane in np.flatnonzero(network.lane_edge == edge)]
+    while heap:
+        offset, lane = heapq.heappop(heap)
+        if lane in offsets:
+            continue
+        offsets[lane] = offset
+        for m in network.lane_feed[network.lane_feed_ptr[lane] : network.lane_feed_ptr[lane + 1]].tolist():
+            further = offset + float(network.lane_length[lane] + network.move_length[m])
+            if network.move_intersection[m] < 0 and further < sight:
+                heapq.heappush(heap, (further, int(network.move_from[m])))
+    return tuple(sorted((offset, lane) for lane, offset in offsets.items()))
+
+
+def _scenario_loop(network: Network, detector: Detector) -> _Sensor:
+    at_stop_line = network.lane_approach[detector.lane] >= 0 and detector.distance <= STOP_LOOP_REACH
+    kind = SensorKind.STOP_LOOP if at_stop_line else SensorKind.ADVANCE_LOOP
+    return _Sensor(detector.name, kind, detector.lane, detector.distance)
