@@ -34,7 +34,7 @@ class StageTables:
     ----------
     row_intersection : [R] intersection of a row.
     sequence_ptr, sequence_row : CSR over intersections: its stages in the order of its own program, a stage that
-        comes twice in the cycle twice. The row of its longest step where the program has no stage.
+        comes twice in the cycle twice.
     sequence_intersection : [Q].
     sequence_length : [Q] tenths from the end of the stage before to the end of this one in the own program.
     sequence_origin : [I] tenths; time at which the change to the first stage of the sequence begins.
@@ -166,8 +166,6 @@ def _sequences(signals: Signals) -> tuple[IntArray, IntArray, IntArray, IntArray
         steps = slice(int(signals.step_ptr[i]), int(signals.step_ptr[i + 1]))
         row, duration = signals.step_row[steps], signals.step_duration[steps]
         lasting = signals.row_is_stage[row] & (duration > 0)
-        if not lasting.any():
-            lasting = np.arange(len(row)) == duration.argmax()
         order, end = row[lasting], np.cumsum(duration)[lasting]
         last = order != np.roll(
             order, -1
