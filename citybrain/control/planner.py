@@ -64,7 +64,7 @@ class Planner:
     def decide(self, state: TrafficState, lamps: LampState) -> Wish:
         """Plan the intersections that can decide now; the others go on with what they show."""
         outlook = self._queues.outlook(state, lamps, self._serving)
-        hold = self._hold(lamps)
+        hold = self._hold(state.time, lamps)
         due = self._due(lamps, hold, outlook)
         rows = np.full(self._plan_row.shape, -1, dtype=np.int32)
         starts = np.full(self._plan_start.shape, -1, dtype=np.int32)
@@ -80,16 +80,16 @@ class Planner:
             starts,
             self._cost,
         )
-        absolute = np.where(starts >= 0, lamps.time + 10 * starts.astype(np.int64), -1)
-        kept_row, kept_start = _carry_on(self._plan_row, self._plan_start, lamps)
+        absolute = np.where(starts >= 0, state.time + 10 * starts.astype(np.int64), -1)
+        kept_row, kept_start = _carry_on(self._plan_row, self._plan_start, state.time, lamps)
         self._plan_row = np.where(due[:, None], rows, kept_row)
         self._plan_start = np.where(due[:, None], absolute, kept_start)
-        return Wish(lamps.time, self._plan_row, self._plan_start, self._cost.copy())
+        return Wish(state.time, self._plan_row, self._plan_start, self._cost.copy())
 
-    def _hold(self, lamps: LampState) -> NDArray[np.int32]:
+    def _hold(self, time: int, lamps: LampState) -> NDArray[np.int32]:
         """Seconds until each stage [S] may be changed to: what minimum greens of ending groups leave over."""
         pair_stage, pair_group = self._ending
-        rest = self._min_green[pair_group] - (lamps.time - lamps.aspect_since[pair_group])
+        rest = self._min_green[pair_group] - (time - lamps.aspect_since[pair_group])
         rest[lamps.aspect[pair_group] < Aspect.PERMISSIVE] = 0
         hold = np.zeros(len(self._stage_row), dtype=np.int64)
         np.maximum.at(hold, pair_stage, rest)
@@ -160,10 +160,10 @@ def _green_matrix(signals: Signals, stage_row: NDArray[np.int32]) -> list[dict[i
 
 
 def _carry_on(
-    plan_row: NDArray[np.int32], plan_start: NDArray[np.int64], lamps: LampState
+    plan_row: NDArray[np.int32], plan_start: NDArray[np.int64], time: int, lamps: LampState
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Yesterday's plans [I, K] without the stages that are over; column 0 is what is shown or being changed to."""
-    begun = (plan_row >= 0) & (plan_start <= lamps.time)
+    begun = (plan_row >= 0) & (plan_start <= time)
     shift = np.maximum(begun.sum(axis=1) - 1, 0)
     column = np.arange(plan_row.shape[1])[None, :] + shift[:, None]
     inside = column < plan_row.shape[1]
@@ -173,7 +173,7 @@ def _carry_on(
     stale = rows[:, 0] != lamps.row
     rows[stale, 1:], starts[stale, 1:] = -1, -1
     rows[:, 0] = lamps.row
-    starts[:, 0] = np.minimum(np.where(stale, lamps.since, starts[:, 0]), lamps.time)
+    starts[:, 0] = np.minimum(np.where(stale, lamps.since, starts[:, 0]), time)
     return rows, starts
 
 
@@ -233,13 +233,13 @@ class _Queues:
         table[self._lane_queue, kernel.RATE] = np.where(state.blocked, BLOCKED_RATE, 1.0) / state.discharge
         table[self._lane_queue, kernel.ROOM], table[self._lane_queue, kernel.RELIEF] = self._room(state)
         red = lamps.aspect[self._walk_group] < Aspect.PERMISSIVE
-        waited = np.where(red, (lamps.time - lamps.aspect_since[self._walk_group]) / 10.0, 0.0).clip(0.0, 600.0)
+        waited = np.where(red, (state.time - lamps.aspect_since[self._walk_group]) / 10.0, 0.0).clip(0.0, 600.0)
         table[self._walk_queue, kernel.QUEUED] = waited * PEDESTRIAN_ARRIVALS
         table[self._walk_queue, kernel.WAITED] = waited
         table[self._walk_queue, kernel.RATE] = PEDESTRIAN_RATE
         table[self._walk_queue, kernel.ROOM] = np.inf
         green = lamps.aspect[self._pair_group] >= Aspect.PERMISSIVE
-        age = np.where(green, 1.0 + (lamps.time - lamps.aspect_since[self._pair_group]) / 10.0, 0.0)
+        age = np.where(green, 1.0 + (state.time - lamps.aspect_since[self._pair_group]) / 10.0, 0.0)
         np.maximum.at(table[:, kernel.GREEN_AGE], self._pair_queue, age.astype(np.float32))
         arrivals = np.full((self.size, HORIZON), PEDESTRIAN_ARRIVALS, dtype=np.float32)
         arrivals[self._lane_queue] = state.arrivals
