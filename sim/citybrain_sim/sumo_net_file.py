@@ -128,8 +128,9 @@ class ProgramReader:
 class NetReader(ProgramReader):
     """Collects roads, connections, junctions and programs from the elements of a network file."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
+        self.path = path
         self.root = ""
         self.edges: dict[str, FileEdge] = {}
         self.connections: list[FileConnection] = []
@@ -175,7 +176,7 @@ def read_net_file(path: Path) -> NetReader:
     NetworkError
         If the file cannot be read, is malformed (with its line) or is no SUMO network.
     """
-    reader = NetReader()
+    reader = NetReader(path)
     stream(path, reader, NetworkError)
     if reader.root != "net":
         raise NetworkError(f"{path}: not a SUMO network: its root is <{reader.root}>, not <net>; give the .net.xml")

@@ -84,7 +84,8 @@ class Plan:
 
 def is_off(program: Program) -> bool:
     """Whether a program never shows anything but off, so that the junction is not signalised."""
-    return program.name == "off" or all(set(step.state) <= OFF for step in program.steps)
+    shown = {char for step in program.steps for char in step.state}
+    return program.name == "off" or (bool(shown) and shown <= OFF)
 
 
 def read_plan(
@@ -112,21 +113,22 @@ def read_plan(
     step_state = [tuple(ASPECTS[step.state[k]] for k in heads) for step in program.steps]
     rows = list(dict.fromkeys(step_state))
     step_row = [rows.index(state) for state in step_state]
-    shown = _longest_showing([to_tenths(step.duration) for step in program.steps], step_row, len(rows))
+    showing = _longest_showing([to_tenths(step.duration) for step in program.steps], step_row, len(rows))
+    is_stage = [
+        max(row) >= Aspect.PERMISSIVE and Aspect.YELLOW not in row and time >= SHORTEST_STAGE
+        for row, time in zip(rows, showing, strict=True)
+    ]
     of_group: list[list[Link]] = [[] for _ in members]
     for link in links:
         of_group[lamp_group[link.lamp]].append(link)
     plan = Plan(
         lamp_group=lamp_group,
-        lamp_red=[_red(program, k) for k in range(len(lamp_group))],
+        lamp_red=_reds(program, is_stage, step_row),
         kind=[max(link.kind for link in group) for group in of_group],
         moves=[sorted({link.movement for link in group if link.movement >= 0}) for group in of_group],
         crossing=[max(link.crossing for link in group) for group in of_group],
         rows=rows,
-        is_stage=[
-            max(row) >= Aspect.PERMISSIVE and Aspect.YELLOW not in row and time >= SHORTEST_STAGE
-            for row, time in zip(rows, shown, strict=True)
-        ],
+        is_stage=is_stage,
         step_row=step_row,
         conflict=_conflicts(program, links, lamp_group, len(members), foes, faults),
     )
@@ -234,10 +236,19 @@ def _groups(program: Program, links: Sequence[Link]) -> tuple[list[int], list[li
     return lamp_group, members
 
 
-def _red(program: Program, lamp: int) -> int:
-    """Character for red: ``s`` where the program always shows it; ``r``, which is always safe, elsewhere."""
-    shown = {step.state[lamp] for step in program.steps if ASPECTS[step.state[lamp]] == Aspect.RED}
-    return ord("s") if shown == {"s"} else ord("r")
+def _reds(program: Program, is_stage: Sequence[bool], step_row: Sequence[int]) -> list[int]:
+    """Character of every lamp for red.
+
+    ``s`` where all stages that hold the lamp show it (all steps, where no stage holds it), ``r`` elsewhere: a lamp
+    has one character only, and a turn that some stage forbids stays forbidden.
+    """
+    stages = [step.state for step, row in zip(program.steps, step_row, strict=True) if is_stage[row]]
+    every = [step.state for step in program.steps]
+    reds = []
+    for k in range(len(every[0])):
+        held = [{state[k] for state in states if ASPECTS[state[k]] == Aspect.RED} for states in (stages, every)]
+        reds.append(ord("s") if (held[0] or held[1]) == {"s"} else ord("r"))
+    return reds
 
 
 def _longest_showing(durations: Sequence[int], step_row: Sequence[int], n_rows: int) -> list[int]:
