@@ -22,11 +22,18 @@ Seeds = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", "-s", metavar="N", help="Seed of drivers and sensors.")]
 Sensors = Annotated[
-    str, typer.Option(metavar="PROFILE", help="Which sensors there are and how good they are: docs/sensors.md.")
+    str,
+    typer.Option(
+        metavar="PROFILE",
+        help="Which sensors there are and how good they are: default, loops, camera, ideal, scenario.",
+    ),
 ]
 Timings = Annotated[
     str | None,
-    typer.Option(metavar="TIMINGS", help="Minimum greens, yellows, clearances: docs/timings.md. [the scenario's own]"),
+    typer.Option(
+        metavar="TIMINGS",
+        help="Minimum greens, yellows, clearances: resco, us-mutcd, own; without it, the scenario says.",
+    ),
 ]
 Demand = Annotated[float, typer.Option(metavar="FACTOR", help="Multiplies the scenario's demand.")]
 Instances = Annotated[
@@ -38,7 +45,9 @@ Protocol = Annotated[
     str,
     typer.Option(metavar="NAME", help="How vehicles enter: modern (SUMO as it comes) or classic (old defaults)."),
 ]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", help="Runs at the same time. [all cores]")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", metavar="N", help="Runs at the same time; without it, one per core.")
+]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where runs are recorded.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 Sumo = Annotated[Path | None, typer.Option(metavar="PATH", help="Another SUMO program, for example an older one.")]

@@ -1,0 +1,114 @@
+"""Results, scenarios and the doctor's findings as tables that an engineer reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from citybrain_api.doctor import Check
+    from citybrain_sim.comparison import SummaryRow
+
+PIPED_WIDTH = 160
+UNKNOWN = "-"
+NOTES = {
+    "oracle": "yardstick (perfect sight)",
+    "sumo-actuated": "SUMO's own, with SUMO's detectors",
+    "sumo-delay-based": "SUMO's own, with SUMO's detectors",
+}
+
+
+def console() -> Console:
+    """Return the console for results: stdout; wide where a program or a file reads it."""
+    screen = Console(highlight=False)
+    return screen if screen.is_terminal else Console(highlight=False, width=PIPED_WIDTH)
+
+
+def results(summary: Iterable[SummaryRow], seeds: int, instances: int) -> list[Table]:
+    """Make one table per scenario; all rows of a table share protocol, timing profile and demand."""
+
+    def street(row: SummaryRow) -> tuple[str, str, str, float]:
+        return row.scenario, row.protocol, row.profile, row.demand
+
+    return [_scenario(list(rows), seeds, instances) for _, rows in groupby(summary, key=street)]
+
+
+def _scenario(rows: Sequence[SummaryRow], seeds: int, instances: int) -> Table:
+    first = rows[0]
+    demand = f", demand x {first.demand:g}" if first.demand != 1 else ""
+    many = f"{seeds} seed{'s' * (seeds != 1)}" + (f" on {instances} demand instances" if instances > 1 else "")
+    pairs = next((row.paired_on for row in rows if row.paired_on), "")
+    caption = "medians over runs; gridlocked runs counted, no vehicle left out"
+    if pairs:
+        caption += f"; difference to fixed paired on {pairs}, in brackets its 95 % interval"
+    table = Table(
+        title=f"{escape(first.scenario)}: protocol {first.protocol}, timings {first.profile}{demand}, {many}",
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("controller", no_wrap=True)
+    table.add_column("sensors")
+    for head in ("delay\n\\[s]", "against fixed\n\\[s]", "\n\\[%]", "grid-\nlocked"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for head in ("travel\ntime \\[s]", "stops", "arrived", "not\ninserted", "engine\n\\[s]", "SUMO\n\\[s]"):
+        table.add_column(head, justify="right")
+    best = min((row.delay_s for row in rows if row.controller not in NOTES), default=math.nan)
+    for row in rows:
+        style = "bold" if row.delay_s == best and len(rows) > 1 else None
+        table.add_row(*_cells(row), style=style)
+    return table
+
+
+def _cells(row: SummaryRow) -> list[str]:
+    note = NOTES.get(row.controller)
+    return [
+        f"{row.controller}\n  {note}" if note else row.controller,
+        row.sensors,
+        number(row.delay_s, 1),
+        _difference(row),
+        number(100 * row.relative_difference, 0, signed=True),
+        f"{row.gridlocked} of {row.n}",
+        number(row.travel_time_s, 1),
+        number(row.stops, 2),
+        number(row.arrived, 0),
+        number(row.not_inserted, 0),
+        number(row.engine_time_s, 1),
+        number(row.sumo_time_s, 1),
+    ]
+
+
+def _difference(row: SummaryRow) -> str:
+    if math.isnan(row.difference_s):
+        return UNKNOWN
+    text = number(row.difference_s, 1, signed=True)
+    if math.isnan(row.difference_low_s):
+        return text
+    low, high = (number(bound, 1, signed=True) for bound in (row.difference_low_s, row.difference_high_s))
+    return f"{text} ({low} to {high})"
+
+
+def number(value: float, digits: int, *, signed: bool = False) -> str:
+    """Write a number, a dash where it is not known."""
+    if math.isnan(value):
+        return UNKNOWN
+    return f"{value:{'+' if signed else ''}.{digits}f}"
+
+
+def doctor(checks: Iterable[Check]) -> Table:
+    """Make the doctor's table."""
+    style = {"ok": "green", "missing": "red", "optional": "yellow"}
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in checks:
+        text = f"{check.found}\n-> {check.remedy}" if check.remedy else check.found
+        table.add_row(check.name, f"[{style[check.status]}]{check.status}[/]", escape(text))
+    return table
