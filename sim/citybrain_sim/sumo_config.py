@@ -18,6 +18,7 @@ NAMES = {
     "net": "net-file",
     "net-file": "net-file",
     "r": "route-files",
+    "routes": "route-files",
     "route-files": "route-files",
     "a": "additional-files",
     "additional": "additional-files",
@@ -126,11 +127,11 @@ def _substitute(value: str) -> str:
 
 
 def _files(config: Path, option: _Option | None) -> tuple[Path, ...]:
-    """Files of an option, separated by commas, semicolons or blanks; a name with blanks is found first."""
+    """Files of an option, separated by commas, or by blanks (as in old versions) where no file has such a name."""
     if option is None:
         return ()
     files: list[Path] = []
-    for piece in filter(None, (part.strip() for part in re.split("[,;]", option.value))):
+    for piece in filter(None, (part.strip() for part in option.value.split(","))):
         whole = config.parent / piece
         files += [whole] if whole.is_file() else [config.parent / name for name in piece.split()]
     for file in files:
