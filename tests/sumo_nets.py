@@ -70,8 +70,10 @@ def sumo_binary(name: str) -> str:
     return str(package / "bin" / name)
 
 
-def build_cross(folder: Path, *options: str) -> Path:
+def build_cross(folder: Path, *options: str, crossing: str = "") -> Path:
     """Build a signalised cross of four two-lane roads with sidewalks; crossings on two arms, a bus lane from the west.
+
+    ``crossing`` adds attributes to the northern crossing.
 
     Lanes: 0 is the sidewalk, 1 the kerb lane (buses only on ``WC``; bicycles only on ``CS``), 2 the inner lane.
     """
@@ -86,7 +88,7 @@ def build_cross(folder: Path, *options: str) -> Path:
         for a, b in ((arm, "C"), ("C", arm))
     )
     (folder / "x.edg.xml").write_text(f"<edges>{edges}</edges>")
-    crossings = '<crossing node="C" edges="NC CN"/><crossing node="C" edges="EC CE"/>'
+    crossings = f'<crossing node="C" edges="NC CN" {crossing}/><crossing node="C" edges="EC CE"/>'
     (folder / "x.con.xml").write_text(f"<connections>{crossings}</connections>")
     command = [sumo_binary("netconvert"), "-n", "x.nod.xml", "-e", "x.edg.xml", "-x", "x.con.xml"]
     subprocess.run(

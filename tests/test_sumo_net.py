@@ -147,6 +147,7 @@ SUMO_VIEW = """
 import sys
 from pathlib import Path
 import libsumo
+import numpy as np
 from citybrain_sim.sumo_net import read_network
 net_file, additional = Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
 options = ["-a", ",".join(map(str, additional))] if additional else []
@@ -174,6 +175,18 @@ for m in range(net.n_movements):
     length = sum(libsumo.lane.getLength(link[4]) for link in libsumo.lane.getLinks(name[net.move_from[m]])
                  if link[0] == name[net.move_to[m]])
     assert net.move_length[m] >= length - 0.01, m
+for t in range(150):
+    libsumo.simulationStep()
+    for i, signal in enumerate(net.intersection_id):
+        steps = slice(signals.step_ptr[i], signals.step_ptr[i + 1])
+        ends = np.cumsum(signals.step_duration[steps])
+        step = np.searchsorted(ends, (10 * t - signals.program_offset[i]) % ends[-1], side="right")
+        aspects = signals.aspects(signals.step_row[steps][step])
+        state = libsumo.trafficlight.getRedYellowGreenState(signal)
+        for k in range(signals.lamp_ptr[i], signals.lamp_ptr[i + 1]):
+            if signals.lamp_group[k] >= 0:
+                shown = "rygG"[aspects[signals.lamp_group[k] - signals.group_ptr[i]]]
+                assert shown == state[k - signals.lamp_ptr[i]].replace("s", "r"), (signal, t)
 print(net.n_intersections, "agree")
 """
 
@@ -198,7 +211,7 @@ def test_sumo_sees_the_same_network(name: str) -> None:
 @pytest.mark.sumo
 def test_sumo_activates_the_last_program_too(cross: Path, tmp_path: Path) -> None:
     first = program(tmp_path, *two_stages(), name="first")
-    last = program(tmp_path, *two_stages(GREEN_EW, LEFT_NS), name="last")
+    last = program(tmp_path, *two_stages(GREEN_EW, LEFT_NS), name="last", attributes='type="static" offset="-17"')
     shifted = program(tmp_path, name="first", attributes='offset="7"')
     again = tmp_path / "again.add.xml"
     shifted.rename(again)
@@ -264,6 +277,15 @@ def test_lamps_of_bicycles_belong_to_groups_without_movements(cross: Path, tmp_p
     assert group >= 0
     assert row_of(signals.group_move_ptr, signals.group_move, group) == []
     check_consistency(net, signals)
+
+
+def test_both_lamps_of_a_crossing_form_one_group(tmp_path: Path) -> None:
+    net, signals = read_network(build_cross(tmp_path, crossing='linkIndex="21" linkIndex2="22"'))
+    check_consistency(net, signals)
+    north, north_too = signals.lamp_group[21:23]
+    assert north == north_too
+    assert signals.group_crossing[north] == pytest.approx(12.8)
+    assert Conflict.HARD in signals.conflicts(0)[north]
 
 
 def test_network_without_inner_lanes(tmp_path: Path) -> None:
