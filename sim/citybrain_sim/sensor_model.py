@@ -110,7 +110,9 @@ class LoopModel:
         self._missed[sensor[on]] = miss[on]
         self._reported_on[sensor[on]] = blurred[on]
         self._send(sensor[~missed], blurred[~missed], on[~missed])
-        self._double(sensor[double & ~missed & ~on], blurred[double & ~missed & ~on])
+        doubled = double & ~missed & ~on
+        if doubled.any():
+            self._double(sensor[doubled], blurred[doubled])
 
     def _double(self, sensor: IntArray, left: FloatArray) -> None:
         start = left + self._rng.uniform(*DOUBLE_GAP, len(sensor))

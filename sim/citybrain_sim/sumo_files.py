@@ -42,8 +42,6 @@ WRITING_OPTIONS = frozenset(
         "netstate",
         "ndump",
         "summary",
-        "tripinfo",
-        "vehroutes",
         "log",
         "log-file",
         "l",
@@ -60,6 +58,8 @@ WRITING_OPTIONS = frozenset(
     }
 )
 """Options that name a file to write and do not end in ``-output``."""
+OWN_OUTPUTS = frozenset({"tripinfo-output", "vehroute-output"})
+"""Outputs that every run writes into its own folder."""
 
 
 def loop_name(sensor: int) -> str:
@@ -204,7 +204,7 @@ def _may_write(stream_in: BufferedIOBase) -> bool:
 
 
 def output_options(config: Path) -> tuple[str, ...]:
-    """Options of a configuration that name a file to write, in order.
+    """Options of a configuration that name a file to write, in order; without those of ``OWN_OUTPUTS``.
 
     Raises
     ------
@@ -214,7 +214,8 @@ def output_options(config: Path) -> tuple[str, ...]:
     names: dict[str, None] = {}
 
     def element(tag: str, attributes: dict[str, str], _where: str) -> None:
-        if attributes.get("value", attributes.get("v", "")) and (tag.endswith("-output") or tag in WRITING_OPTIONS):
+        writes = tag in WRITING_OPTIONS or (tag.endswith("-output") and tag not in OWN_OUTPUTS)
+        if writes and attributes.get("value", attributes.get("v")):
             names[tag] = None
 
     stream(config, element, ScenarioError)

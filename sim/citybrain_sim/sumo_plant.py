@@ -264,8 +264,7 @@ def _command_line(options: SumoOptions, folder: Path, loops: Path, known: frozen
     files = (*config.additional_files, *options.extra_files)
     additional = [silenced(file, folder, f"additional_{n}") for n, file in enumerate(files)]
     routes = config.route_files if options.route_files is None else options.route_files
-    given: list[tuple[str, str]] = [(name, NOWHERE) for name in output_options(config.path)]
-    given += [
+    given = [
         ("net-file", str(silenced(config.net_file, folder, "network"))),
         ("additional-files", _listed((*additional, loops))),
         ("begin", f"{options.begin_s:.3f}"),
@@ -274,8 +273,7 @@ def _command_line(options: SumoOptions, folder: Path, loops: Path, known: frozen
         ("random", "false"),
         ("time-to-teleport", f"{options.time_to_teleport:.3f}"),
         ("tripinfo-output", str(folder / "tripinfo.xml")),
-        ("tripinfo-output.write-unfinished", "true"),
-        ("tripinfo-output.write-undeparted", "true"),
+        ("tripinfo-output.write-undeparted", "true"),  # with it go the unfinished; older SUMO balks at both together
         ("vehroute-output", str(folder / "vehroutes.xml")),
         ("vehroute-output.exit-times", "true"),
         ("vehroute-output.write-unfinished", "true"),
@@ -286,11 +284,12 @@ def _command_line(options: SumoOptions, folder: Path, loops: Path, known: frozen
         ("no-step-log", "true"),
         ("duration-log.disable", "true"),
         *PROTOCOLS[options.protocol],
+        *((name, NOWHERE) for name in output_options(config.path)),
     ]
     if routes:
         given.append(("route-files", _listed(routes)))
-    if options.gui:
-        given += [("start", "true"), ("quit-on-end", "true")]
+    # without a window, a scenario may name window settings that it does not bring
+    given += [("start", "true"), ("quit-on-end", "true")] if options.gui else [("gui-settings-file", "")]
     line = ["--configuration-file", str(config.path)]
     for name, value in given:
         if known is None or name in known:
