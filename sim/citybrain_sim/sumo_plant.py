@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from citybrain.clock import stopwatch
 from citybrain.errors import ContractError, ScenarioError
 from citybrain.units import TENTHS_PER_SECOND, to_tenths
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    import numpy as np
+    from numpy.typing import NDArray
 
     from citybrain.decisions import Command
     from citybrain.network import Network
@@ -217,6 +219,12 @@ class SumoPlant:
             delay_s=delay / vehicles if vehicles else math.nan,
         )
 
+    def standing(self) -> NDArray[np.float64]:
+        """How long every vehicle on the street has stood without a break [s]; the truth, for measures alone."""
+        with self._session.talking():
+            vehicle = self._session.api.vehicle
+            return np.array([vehicle.getWaitingTime(name) for name in vehicle.getIDList()], dtype=np.float64)
+
     def close(self) -> None:
         """See :meth:`citybrain_sim.plant.Plant.close`."""
         self._closed = True
@@ -272,10 +280,12 @@ def _command_line(options: SumoOptions, folder: Path, loops: Path, known: frozen
         ("seed", str(options.seed)),
         ("random", "false"),
         ("time-to-teleport", f"{options.time_to_teleport:.3f}"),
+        ("max-depart-delay", "-1"),
         ("tripinfo-output", str(folder / "tripinfo.xml")),
         ("tripinfo-output.write-undeparted", "true"),  # with it go the unfinished; older SUMO balks at both together
         ("vehroute-output", str(folder / "vehroutes.xml")),
         ("vehroute-output.exit-times", "true"),
+        ("vehroute-output.internal", "true"),
         ("vehroute-output.write-unfinished", "true"),
         ("save-state.prefix", str(folder / "state")),
         ("output-prefix", ""),

@@ -1,0 +1,238 @@
+"""Many runs: what to run, in parallel and resumable, and what they show together."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from citybrain.errors import InputError
+from citybrain.measures import gridlocked_runs, median_interval, pair_up
+from citybrain.randomness import generator
+from citybrain_sim.runs import RunResult, RunSpec, finished, plain
+from citybrain_sim.site import check_specs, input_hashes
+from citybrain_sim.workers import RunEvent, run_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+BASELINE = "fixed"
+"""Controller that the others are compared with."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of many runs: the finished ones in the order asked for, and why others failed."""
+
+    runs: tuple[RunResult, ...]
+    failures: tuple[tuple[RunSpec, str], ...]
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One controller on one scenario, over all demand instances and seeds.
+
+    Attributes
+    ----------
+    scenario, protocol, sensors, profile, demand, controller, note : what the runs have in common.
+    n : number of runs.
+    delay_s, delay_low_s, delay_high_s : median of the runs' delays and its 95 % interval [s/veh].
+    paired_on : ``instances`` or ``seeds``; empty without runs of the baseline to compare with.
+    pairs : number of pairs.
+    difference_s, difference_low_s, difference_high_s : median of the paired differences to the baseline and its 95 %
+        interval [s/veh]; negative is better.
+    relative_difference : the difference as a share of the baseline's median over the same pairs.
+    gridlocked : runs that were gridlocked.
+    travel_time_s, stops, arrived, not_inserted, engine_time_s, sumo_time_s : medians of the runs' figures.
+    """
+
+    scenario: str
+    protocol: str
+    sensors: str
+    profile: str
+    demand: float
+    controller: str
+    note: str
+    n: int
+    delay_s: float
+    delay_low_s: float
+    delay_high_s: float
+    paired_on: str
+    pairs: int
+    difference_s: float
+    difference_low_s: float
+    difference_high_s: float
+    relative_difference: float
+    gridlocked: int
+    travel_time_s: float
+    stops: float
+    arrived: float
+    not_inserted: float
+    engine_time_s: float
+    sumo_time_s: float
+
+    def document(self) -> dict[str, Any]:
+        """Turn into plain types; NaN becomes None."""
+        return plain(asdict(self))
+
+
+def plan_runs(
+    scenarios: Sequence[str],
+    controllers: Sequence[str],
+    seeds: Sequence[int],
+    instances: Sequence[int] = (0,),
+    **options: Any,
+) -> list[RunSpec]:
+    """List every combination, as runs of one comparison; ``options`` are further fields of :class:`RunSpec`.
+
+    Combinations that come to the same run (``oracle`` is asked for twice, say) are listed once.
+    """
+    specs = (
+        RunSpec(scenario, controller, seed, instance, **options)
+        for scenario, controller, instance, seed in product(scenarios, controllers, instances, seeds)
+    )
+    return list({spec.folder: spec for spec in specs}.values())
+
+
+def compare(
+    specs: Sequence[RunSpec],
+    jobs: int | None = None,
+    on_event: Callable[[RunEvent], None] | None = None,
+    *,
+    fresh: bool = False,
+) -> Comparison:
+    """Run many simulations, each in a process of its own, and gather their results.
+
+    Runs that are finished already (same request, same files, same version) are reused. A run that fails is reported
+    and does not stop the others. An interrupt ends what is under way and leaves what is finished; calling again
+    resumes. Writes ``results.parquet`` in the common folder.
+
+    Parameters
+    ----------
+    specs : at least one run; all with the same ``out``.
+    jobs : processes at a time; None for one per core.
+    on_event : is told how every run comes along, in this process.
+    fresh : run everything again.
+
+    Raises
+    ------
+    InputError
+        If anything about the requests is wrong: all faults at once, before anything runs.
+    """
+    if not specs:
+        raise InputError("nothing to compare; name at least one scenario, controller and seed")
+    if jobs is not None and jobs < 1:
+        raise InputError(f"the number of jobs must be at least 1, found {jobs}")
+    check_specs(specs)
+    inputs = {scenario: input_hashes(scenario) for scenario in {spec.scenario for spec in specs}}
+    results: dict[Path, RunResult] = {}
+    failures: list[tuple[RunSpec, str]] = []
+
+    def note(event: RunEvent) -> None:
+        if event.result is not None:
+            results[event.spec.folder] = event.result
+        if event.failure is not None:
+            failures.append((event.spec, event.failure))
+        if on_event is not None:
+            on_event(event)
+
+    unfinished = []
+    for spec in specs:
+        earlier = None if fresh else finished(spec, inputs[spec.scenario])
+        if earlier is None:
+            unfinished.append(spec)
+        else:
+            note(RunEvent(spec, result=earlier))
+    run_all(unfinished, jobs or os.cpu_count() or 1, note)
+    comparison = Comparison(tuple(results[spec.folder] for spec in specs if spec.folder in results), tuple(failures))
+    write_results(comparison.runs, specs[0].out / "results.parquet")
+    return comparison
+
+
+def summarise(runs: Iterable[RunResult]) -> list[SummaryRow]:
+    """Condense runs to one row per scenario, protocol, sensors, profile, demand and controller, in order of appearance.
+
+    The baseline is found by scenario, protocol, profile and demand: the clock needs no sensors.
+    """
+    groups: dict[tuple[Any, ...], list[RunResult]] = defaultdict(list)
+    baselines: dict[tuple[Any, ...], dict[tuple[int, int], RunResult]] = defaultdict(dict)
+    for run in runs:
+        groups[(*_street(run), run.sensors, run.controller)].append(run)
+        if run.controller == BASELINE:
+            baselines[_street(run)].setdefault((run.instance, run.seed), run)
+    return [_summary(group, list(baselines[_street(group[0])].values())) for group in groups.values()]
+
+
+def _street(run: RunResult) -> tuple[str, str, str, float]:
+    return (run.scenario, run.protocol, run.profile, run.demand)
+
+
+def _summary(group: Sequence[RunResult], baseline: Sequence[RunResult]) -> SummaryRow:
+    first = group[0]
+    rng = generator(0, "bootstrap")
+    delays = np.array([run.delay_s for run in group])
+    low, high = median_interval(delays, rng)
+    unit, ours, theirs = pair_up(_points(group), _points(baseline))
+    compared = first.controller != BASELINE and len(ours) > 0
+    difference = relative = math.nan
+    bounds = (math.nan, math.nan)
+    if compared:
+        difference = float(np.median(ours - theirs))
+        relative = difference / float(np.median(theirs)) if np.median(theirs) > 0 else math.nan
+        bounds = median_interval(ours - theirs, rng)
+    stuck = np.array([run.gridlocked for run in group])
+
+    def median(name: str) -> float:
+        return float(np.median([getattr(run, name) for run in group]))
+
+    return SummaryRow(
+        scenario=first.scenario,
+        protocol=first.protocol,
+        sensors=first.sensors,
+        profile=first.profile,
+        demand=first.demand,
+        controller=first.controller,
+        note=first.note,
+        n=len(group),
+        delay_s=float(np.median(delays)),
+        delay_low_s=low,
+        delay_high_s=high,
+        paired_on=unit if compared else "",
+        pairs=len(ours) if compared else 0,
+        difference_s=difference,
+        difference_low_s=bounds[0],
+        difference_high_s=bounds[1],
+        relative_difference=relative,
+        gridlocked=int(gridlocked_runs(delays, stuck).sum()),
+        travel_time_s=median("travel_time_s"),
+        stops=median("stops"),
+        arrived=median("arrived"),
+        not_inserted=median("not_inserted"),
+        engine_time_s=median("engine_time_s"),
+        sumo_time_s=median("sumo_time_s"),
+    )
+
+
+def _points(runs: Iterable[RunResult]) -> list[tuple[int, int, float]]:
+    return [(run.instance, run.seed, run.delay_s) for run in runs]
+
+
+def to_document(runs: Iterable[RunResult], summary: Iterable[SummaryRow]) -> dict[str, list[dict[str, Any]]]:
+    """Turn results into the document that ``--json`` prints: plain types only, None for what is not known."""
+    return {"runs": [run.document() for run in runs], "summary": [row.document() for row in summary]}
+
+
+def write_results(runs: Iterable[RunResult], path: Path) -> None:
+    """Write one row per run as Parquet; what the guard bent becomes one text column."""
+    rows = [{**run.document(), "bent": ", ".join(f"{k} {n}" for k, n in run.bent.items())} for run in runs]
+    if rows:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")

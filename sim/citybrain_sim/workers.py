@@ -1,0 +1,141 @@
+"""One process per simulation: libsumo holds one simulation per process, and a crash of it must not take others along.
+
+Processes are forked from a server that has the kernels imported, so that starting one is cheap.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any
+
+from citybrain.clock import stopwatch
+from citybrain.errors import CityBrainError
+from citybrain_sim.experiment import run_one
+from citybrain_sim.runs import RunResult, RunSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from multiprocessing.context import ForkServerContext, SpawnContext
+    from multiprocessing.process import BaseProcess
+
+    from citybrain_sim.plant import PlantProgress
+
+_PRELOADED = (
+    "citybrain_sim.experiment",
+    "citybrain.control.actuated",
+    "citybrain.control.fixed",
+    "citybrain.control.planner",
+    "citybrain.control.pressure",
+    "citybrain.control.webster",
+)
+_REPORT_EVERY_S = 0.2
+_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """News of a run: exactly one of the fields after ``spec`` is set.
+
+    Attributes
+    ----------
+    spec : the run.
+    progress : how far it has come.
+    result : it is finished.
+    failure : it failed, and why.
+    """
+
+    spec: RunSpec
+    progress: PlantProgress | None = None
+    result: RunResult | None = None
+    failure: str | None = None
+
+
+def run_all(specs: Iterable[RunSpec], jobs: int, on_event: Callable[[RunEvent], None]) -> None:
+    """Run simulations in parallel, each in a process of its own; one that fails does not stop the others.
+
+    If ``on_event`` raises or the user interrupts, the processes are ended (their tables are completed, but without a
+    result they count as unfinished) and the error goes on.
+    """
+    context = _context()
+    waiting = deque(specs)
+    alive: dict[Connection, tuple[RunSpec, BaseProcess]] = {}
+    try:
+        while waiting or alive:
+            while waiting and len(alive) < jobs:
+                spec = waiting.popleft()
+                ours, theirs = context.Pipe(duplex=False)
+                process: BaseProcess = context.Process(target=_work, args=(spec, theirs))
+                process.start()
+                theirs.close()
+                alive[ours] = (spec, process)
+            for ready in wait(list(alive)):
+                connection = next(known for known in alive if known is ready)
+                spec, process = alive[connection]
+                event = _receive(connection, spec, process)
+                if event.progress is None:
+                    process.join()
+                    connection.close()
+                    del alive[connection]
+                on_event(event)
+    finally:
+        _end([process for _, process in alive.values()])
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_PRELOADED))
+    return context
+
+
+def _receive(connection: Connection, spec: RunSpec, process: BaseProcess) -> RunEvent:
+    try:
+        message = connection.recv()
+    except EOFError:
+        process.join()
+        return RunEvent(
+            spec, failure=f"{spec.folder}: the process of the simulation died with exit code {process.exitcode}"
+        )
+    return RunEvent(spec, **message)
+
+
+def _end(processes: list[BaseProcess]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(_PATIENCE_S)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def _work(spec: RunSpec, connection: Connection) -> None:
+    """Run one simulation and tell the parent; what SUMO prints goes to stderr, stdout belongs to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    os.dup2(2, 1)
+    last = -_REPORT_EVERY_S
+
+    def report(progress: PlantProgress) -> None:
+        nonlocal last
+        if stopwatch() - last >= _REPORT_EVERY_S:
+            last = stopwatch()
+            connection.send({"progress": progress})
+
+    try:
+        connection.send({"result": run_one(spec, report)})
+    except CityBrainError as error:
+        connection.send({"failure": str(error)})
+    except Exception as error:  # noqa: BLE001 - a mistake of ours in one run must not stop the others
+        where = f"this is a mistake in the program; its traceback is in {spec.folder / 'failed.json'}"
+        connection.send({"failure": f"{type(error).__name__}: {error}; {where}"})
+
+
+def _leave(signum: int, frame: Any) -> None:  # noqa: ARG001 - the signature of a signal handler
+    raise SystemExit(1)
