@@ -8,6 +8,8 @@ Needs the ``sumo`` package (eclipse-sumo) and the standard library.
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -88,7 +90,7 @@ def route(net: Path, trips: list[traffic.Trip], scratch: Path, seed: int) -> dic
             f"--net-file={net}",
             f"--route-files={asked}",
             f"--output-file={found}",
-            "--alternatives-output=NUL" if sys.platform == "win32" else "--alternatives-output=/dev/null",
+            f"--alternatives-output={os.devnull}",
             "--weights.random-factor=1.3",
             f"--seed={seed}",
         ],
@@ -99,10 +101,16 @@ def route(net: Path, trips: list[traffic.Trip], scratch: Path, seed: int) -> dic
 
 def run_tool(name: str, options: list[str]) -> None:
     """Run a tool of the installed SUMO; leave with its own words if it fails."""
-    import sumo  # noqa: PLC0415 - only here, so that the tables can be read without SUMO
-
+    found = importlib.util.find_spec("sumo")
+    if found is None or found.origin is None:
+        sys.exit("the package eclipse-sumo is not installed: pip install 'citybrain-engine[sim]'")
+    home = Path(found.origin).parent
     done = subprocess.run(
-        [str(Path(sumo.SUMO_HOME) / "bin" / name), *options], capture_output=True, text=True, check=False
+        [str(home / "bin" / name), *options],
+        env={**os.environ, "SUMO_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         sys.exit(f"{name} failed:\n{done.stderr.strip()}")

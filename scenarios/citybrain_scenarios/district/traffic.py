@@ -8,10 +8,10 @@ is the heavy one. Departures build up from 07:30, peak around 08:05 and ebb unti
 from __future__ import annotations
 
 import math
-import random
 from dataclasses import dataclass
 
 from citybrain_scenarios.district import streets
+from citybrain_scenarios.district.draws import Draws
 
 BEGIN_S = 27000
 END_S = 31200
@@ -100,11 +100,11 @@ def od_table() -> dict[tuple[str, str], float]:
 
 def trips(seed: int) -> list[Trip]:
     """All trips by departure, buses included."""
-    source = random.Random(f"vehicles {seed}")
+    source = Draws(seed, "vehicles")
     drawn = []
     for (origin, destination), vehicles in od_table().items():
-        for number in range(int(vehicles + source.random())):
-            kind = source.choices(list(VEHICLE_TYPES), list(VEHICLE_TYPES.values()))[0]
+        for number in range(int(vehicles + source.uniform())):
+            kind = source.choice(list(VEHICLE_TYPES), list(VEHICLE_TYPES.values()))
             drawn.append(Trip(f"{origin}.{destination}.{number}", kind, _departure(source), origin, destination))
     for line, (origin, destination, first, _) in BUS_LINES.items():
         departures = range(first, BEGIN_S + 3600, BUS_HEADWAY_S)
@@ -112,9 +112,9 @@ def trips(seed: int) -> list[Trip]:
     return sorted(drawn, key=lambda trip: (trip.depart_s, trip.name))
 
 
-def _departure(source: random.Random) -> float:
-    slot = source.choices(range(len(SHARE_PER_10_MIN)), SHARE_PER_10_MIN)[0]
-    return BEGIN_S + 600 * slot + round(source.uniform(0.0, 599.9), 1)
+def _departure(source: Draws) -> float:
+    slot = source.choice(range(len(SHARE_PER_10_MIN)), SHARE_PER_10_MIN)
+    return BEGIN_S + 600 * slot + int(source.uniform() * 6000) / 10
 
 
 def trips_xml(wanted: list[Trip]) -> str:
@@ -168,7 +168,7 @@ def stops_xml() -> str:
 
 def pedestrians(seed: int) -> list[tuple[float, str]]:
     """Departure and XML of every pedestrian."""
-    source = random.Random(f"pedestrians {seed}")
+    source = Draws(seed, "pedestrians")
     where = streets.positions()
     middle = {
         road.name: ((where[road.start][0] + where[road.end][0]) / 2, (where[road.start][1] + where[road.end][1]) / 2)
