@@ -79,7 +79,8 @@ def test_what_only_some_things_need_is_optional(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("CITYBRAIN_DATA", str(tmp_path / "absent"))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(blocker / "cache"))
     checks = doctor.examine()
-    assert named(checks, "data folder").status == "optional"
+    assert named(checks, "scenarios").status == "optional"
+    assert "hangzhou1" in named(checks, "scenarios").found
     assert named(checks, "compiled kernels are kept").status == "optional"
     assert doctor.healthy(checks)
 

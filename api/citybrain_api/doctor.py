@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from citybrain_api.libraries import debian_packages, missing_libraries, program, sumo_binaries
+from citybrain_sim.scenarios import list_scenarios
 
 CORE = ("numpy", "numba", "scipy", "networkx", "pyarrow", "typer", "rich")
 SUMO = ("eclipse-sumo", "libsumo", "traci", "sumolib")
@@ -49,8 +50,7 @@ def examine() -> list[Check]:
         *(_sumo_package(name) for name in SUMO),
         _system_libraries(),
         _sumo_starts(),
-        _resco(),
-        _data(),
+        _scenarios(),
         _cache(),
         Check("processor cores", "ok", str(os.cpu_count() or 1)),
     ]
@@ -104,24 +104,14 @@ def _sumo_starts() -> Check:
     return Check("SUMO starts", "ok", answer.stdout.splitlines()[0].strip())
 
 
-def _resco() -> Check:
-    spec = find_spec("sumo_rl")
-    for folder in spec.submodule_search_locations or () if spec else ():
-        nets = sorted(path.name for path in Path(folder, "nets", "RESCO").glob("*/") if path.is_dir())
-        if nets:
-            return Check("RESCO maps", "ok", f"{len(nets)} in sumo-rl {version('sumo-rl')}")
-    remedy = "only for the RESCO maps, run: pip install --no-deps sumo-rl==1.4.5"
-    return Check("RESCO maps", "optional", "sumo-rl is not installed", remedy)
-
-
-def _data() -> Check:
-    named = os.environ.get("CITYBRAIN_DATA")
-    remedy = "only for the city data sets; set CITYBRAIN_DATA to their folder"
-    if named is None:
-        return Check("data folder", "optional", "CITYBRAIN_DATA is not set", remedy)
-    if not Path(named).is_dir():
-        return Check("data folder", "optional", f"CITYBRAIN_DATA={named} is not a folder", remedy)
-    return Check("data folder", "ok", named)
+def _scenarios() -> Check:
+    listings = list_scenarios()
+    absent = [listing.name for listing in listings if not listing.available]
+    found = f"{len(listings) - len(absent)} of {len(listings)} can be run here"
+    if not absent:
+        return Check("scenarios", "ok", found)
+    remedy = "only if you want those, see why: citybrain scenarios"
+    return Check("scenarios", "optional", f"{found}; not {', '.join(absent)}", remedy)
 
 
 def _cache() -> Check:

@@ -14,6 +14,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from citybrain_api.doctor import Check
     from citybrain_sim.comparison import SummaryRow
+    from citybrain_sim.scenarios import Listing
 
 PIPED_WIDTH = 160
 UNKNOWN = "-"
@@ -99,6 +100,29 @@ def number(value: float, digits: int, *, signed: bool = False) -> str:
     if math.isnan(value):
         return UNKNOWN
     return f"{value:{'+' if signed else ''}.{digits}f}"
+
+
+def scenarios(listings: Iterable[Listing]) -> Table:
+    """Make the table of what can be run, and of what cannot with the reason."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("scenario", no_wrap=True)
+    table.add_column("signals", justify="right")
+    table.add_column("vehicles", justify="right")
+    table.add_column("window \\[s]", no_wrap=True)
+    table.add_column("licence")
+    table.add_column("origin, notes")
+    for listing in listings:
+        end = "" if listing.end_s is None else f"{listing.end_s:g}"
+        cells = [
+            listing.name,
+            UNKNOWN if listing.signals is None else str(listing.signals),
+            UNKNOWN if listing.vehicles is None else str(listing.vehicles),
+            UNKNOWN if listing.begin_s is None else f"{listing.begin_s:g} to {end}",
+            listing.licence,
+            f"cannot be run here: {listing.reason}" if listing.reason else f"{listing.origin}. {listing.note}",
+        ]
+        table.add_row(*map(escape, cells), style="dim" if listing.reason else None)
+    return table
 
 
 def doctor(checks: Iterable[Check]) -> Table:
