@@ -1,0 +1,227 @@
+"""Cuts lanes into cells, finds what lies upstream of stop lines, and sets sensors into them: the estimator's tables.
+
+May import network, signals, observations and the kernels' table types.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from citybrain.network import csr
+from citybrain.observations import SensorKind
+from citybrain.state import HORIZON
+from citybrain.units import JAM_SPACING
+from citybrain_kernels.assimilation import MEMORY, Cameras, Loops
+from citybrain_kernels.lanes import Belief, Layout
+from citybrain_kernels.outlook import Upstream
+
+if TYPE_CHECKING:
+    from citybrain.network import Network
+    from citybrain.observations import SensorTable
+    from citybrain.signals import Signals
+
+FloatArray = NDArray[np.float64]
+
+HEADWAY_SPEED = (8.33, 11.1, 13.9, 16.7, 19.4)
+HEADWAY = (2.51, 2.13, 1.95, 1.83, 1.76)
+"""Saturation headways [s] at speed limits [m/s] of one lane in SUMO 1.28 with its default driver."""
+FIRST_DEMAND = 0.03
+"""Flow of an entry lane before anything is known [veh/s]."""
+MIXING_LENGTH = 100.0
+"""On roads shorter than this fewer drivers change lanes [m]."""
+MOST_PLACES = 48
+"""Upstream places that are followed per stop-line lane."""
+LEAST_SHARE = 0.02
+"""Upstream places from which less than this share comes are left out."""
+LONG_AGO = -1e9
+
+
+def make_layout(network: Network, signals: Signals, sensors: SensorTable, loops: Loops) -> Layout:
+    """Build the cell table. One cell behind the real ones stands for the junction upstream."""
+    length, speed = network.lane_length, np.maximum(network.lane_speed, JAM_SPACING)
+    through = np.zeros(network.n_lanes)
+    feeds = np.diff(network.lane_feed_ptr)
+    np.add.at(through, network.move_to, network.move_length)
+    through = through / np.maximum(feeds, 1)
+    cells = np.maximum(1, np.round((length + through) / speed).astype(np.int32) - 1)
+    cell_length = length / cells
+    road_first = np.searchsorted(network.lane_edge, network.lane_edge, side="left").astype(np.int32)
+    road_last = np.searchsorted(network.lane_edge, network.lane_edge, side="right").astype(np.int32)
+    group = np.full(network.n_movements, -1, dtype=np.int32)
+    group[signals.group_move] = np.repeat(np.arange(signals.n_groups), np.diff(signals.group_move_ptr))
+    seen = np.zeros(network.n_lanes, dtype=np.bool_)
+    seen[sensors.cover_lane] = True
+    stop_loop, gate = _set_loops(network, sensors, loops, cells, cell_length)
+    sensed = stop_loop | (gate > 0) | seen
+    cell_ptr = np.concatenate(([0], np.cumsum(cells + 1))).astype(np.int32)
+    headway = np.interp(network.lane_speed, HEADWAY_SPEED, HEADWAY)
+    capacity_content = 1.0 / headway
+    storage = np.maximum(cell_length / JAM_SPACING, 1.0)
+    wave = np.clip(capacity_content / np.maximum(storage - capacity_content, 0.1), 0.1, 1.0)
+    return Layout(
+        cell_ptr=cell_ptr,
+        cell_length=cell_length,
+        storage=storage,
+        wave=wave,
+        road_first=road_first,
+        road_last=road_last,
+        mixing=_mixing(network, sensed, road_first),
+        move_ptr=network.lane_move_ptr,
+        move_to=network.move_to,
+        move_group=group,
+        feed_ptr=network.lane_feed_ptr,
+        feed=network.lane_feed,
+        yield_ptr=network.move_yield_ptr,
+        yield_to=network.move_yield,
+        move_from=network.move_from,
+        stop_loop=stop_loop,
+        gate=gate,
+        entry=feeds == 0,
+        sensed=sensed,
+    )
+
+
+def _mixing(network: Network, sensed: NDArray[np.bool_], road_first: NDArray[np.int32]) -> FloatArray:
+    """Share of a road's inflow that lane changes spread: none where a general lane of the road has no sensor."""
+    able = network.lane_general.astype(np.int64)
+    lanes = np.bincount(road_first, weights=able, minlength=network.n_lanes)[road_first]
+    with_sensor = np.bincount(road_first, weights=able * sensed, minlength=network.n_lanes)[road_first]
+    spread = network.lane_general & (lanes > 1) & (with_sensor == lanes)
+    return np.where(spread, 0.8 * np.minimum(1.0, network.lane_length / MIXING_LENGTH), 0.0)
+
+
+def _set_loops(
+    network: Network, sensors: SensorTable, loops: Loops, cells: NDArray[np.int32], cell_length: FloatArray
+) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
+    """Choose per lane the stop loop nearest to the line and the advance loop furthest from it; fill ``loops.lane``."""
+    stop_loop = np.zeros(network.n_lanes, dtype=np.bool_)
+    gate = np.zeros(network.n_lanes, dtype=np.int32)
+    for x in np.argsort(sensors.distance, kind="stable"):
+        lane = int(sensors.lane[x])
+        if sensors.kind[x] == SensorKind.STOP_LOOP and not stop_loop[lane]:
+            stop_loop[lane] = True
+            loops.lane[x] = lane
+    for x in np.argsort(-sensors.distance, kind="stable"):
+        lane = int(sensors.lane[x])
+        if sensors.kind[x] == SensorKind.ADVANCE_LOOP and not gate[lane]:
+            boundary = round(float(sensors.distance[x] / cell_length[lane]))
+            gate[lane] = min(max(boundary, 1), int(cells[lane]))
+            loops.lane[x] = lane
+    return stop_loop, gate
+
+
+def make_belief(network: Network, layout: Layout) -> Belief:
+    """Nothing on the street, shares equal over the movements of a lane, headways by speed limit."""
+    n_l, n_m, n_c = network.n_lanes, network.n_movements, int(layout.cell_ptr[-1])
+    leaving = np.maximum(np.diff(network.lane_move_ptr), 1)
+    return Belief(
+        content=np.zeros(n_c),
+        pace=np.ones(n_c),
+        standing=np.zeros(n_c),
+        credit=np.ones(n_l),
+        headway=np.interp(network.lane_speed, HEADWAY_SPEED, HEADWAY),
+        share=1.0 / leaving[network.move_from].astype(np.float64),
+        open=np.zeros(n_m),
+        green_from=np.full(n_l, LONG_AGO),
+        green_to=np.full(n_l, LONG_AGO + 1),
+        flux=np.zeros(n_m),
+        outflow=np.zeros(n_l),
+        inflow=np.zeros(n_l),
+        debt=np.zeros(n_l),
+        departures=np.zeros(n_l),
+        crossings=np.zeros(n_l),
+        covered=np.full(n_l, -1.0),
+        head_free=np.full(n_l, -1.0),
+        head_seen=np.full(n_l, LONG_AGO),
+        last_departure=np.full(n_l, LONG_AGO),
+        demand=np.where(layout.entry | layout.sensed, FIRST_DEMAND, -1.0),
+        use=np.full(n_l, FIRST_DEMAND),
+        stream=np.full(n_m, FIRST_DEMAND / 4),
+        asked=np.zeros(n_l),
+        sent=np.zeros(n_l),
+    )
+
+
+def make_loops(sensors: SensorTable) -> Loops:
+    """Loops that have reported nothing yet; ``lane`` is filled by :func:`make_layout`."""
+    n = len(sensors.sensor_id)
+    return Loops(
+        lane=np.full(n, -1, dtype=np.int32),
+        at_stop=sensors.kind == SensorKind.STOP_LOOP,
+        reach=np.maximum(0.9 * sensors.distance / JAM_SPACING, 1.0),
+        is_on=np.zeros(n, dtype=np.bool_),
+        on_time=np.full(n, LONG_AGO),
+        off_time=np.full(n, LONG_AGO),
+        counted=np.zeros(n, dtype=np.bool_),
+        last_time=np.full(n, LONG_AGO),
+        orphan=np.full(n, LONG_AGO),
+        past_time=np.full((n, MEMORY), LONG_AGO),
+        past_on=np.zeros((n, MEMORY), dtype=np.bool_),
+        past_next=np.zeros(n, dtype=np.int32),
+        position=np.full(n, -1, dtype=np.int32),
+    )
+
+
+def make_cameras(network: Network, sensors: SensorTable, layout: Layout) -> Cameras:
+    """Cameras that have sent nothing yet. A cell is in sight when all of it is."""
+    rows = np.repeat(np.arange(len(sensors.sensor_id)), np.diff(sensors.cover_ptr))
+    lane = sensors.cover_lane
+    sight = np.maximum(sensors.distance[rows] - sensors.cover_offset, 0.0)
+    cells = np.floor(sight / layout.cell_length[lane] + 0.1).astype(np.int32)
+    real = layout.cell_ptr[lane + 1] - layout.cell_ptr[lane] - 1
+    return Cameras(
+        cover_ptr=sensors.cover_ptr,
+        cover_lane=lane,
+        cover_cells=np.minimum(cells, real).astype(np.int32),
+        latest=np.full(len(sensors.sensor_id), LONG_AGO),
+        sight_of=np.full(network.n_lanes, -1, dtype=np.int32),
+        seen=np.zeros(int(layout.cell_ptr[-1])),
+        seen_standing=np.zeros(int(layout.cell_ptr[-1])),
+    )
+
+
+def make_upstream(network: Network, layout: Layout) -> Upstream:
+    """Walk upstream from every stop line, through unsignalised movements and at most one signalised one."""
+    lanes: list[list[int]] = []
+    columns: list[tuple[int, int, int, int, bool]] = []
+    for stop in network.approach_lane.tolist():
+        base = len(columns)
+        columns += _walk(network, layout, stop, base)
+        lanes.append([row[0] for row in columns[base:]])
+    ptr, lane = csr(lanes)
+    return Upstream(
+        ptr=ptr,
+        lane=lane,
+        offset=np.array([row[1] for row in columns], dtype=np.int32),
+        parent=np.array([row[2] for row in columns], dtype=np.int32),
+        move=np.array([row[3] for row in columns], dtype=np.int32),
+        direct=np.array([row[4] for row in columns], dtype=np.bool_),
+    )
+
+
+def _walk(network: Network, layout: Layout, stop: int, base: int) -> list[tuple[int, int, int, int, bool]]:
+    """Places upstream of one stop line as (lane, offset, parent, movement, direct), breadth first."""
+    places = [(stop, 0, -1, -1, True)]
+    share = [1.0]
+    behind_signal = [False]
+    at = 0
+    while at < len(places):
+        lane, offset = places[at][:2]
+        further = offset + int(layout.cell_ptr[lane + 1] - layout.cell_ptr[lane])
+        mixed = layout.mixing[lane] > 0
+        source = range(int(layout.road_first[lane]), int(layout.road_last[lane])) if mixed else (lane,)
+        feeds = [m for l in source for m in layout.feed[layout.feed_ptr[l] : layout.feed_ptr[l + 1]].tolist()]
+        for m in feeds:
+            origin = int(network.move_from[m])
+            moves = int(layout.move_ptr[origin + 1] - layout.move_ptr[origin])
+            part = share[at] / moves / len(source)
+            if behind_signal[at] or further >= HORIZON or part < LEAST_SHARE or len(places) >= MOST_PLACES:
+                continue
+            places.append((origin, further, base + at, m, int(network.move_to[m]) == lane))
+            share.append(part)
+            behind_signal.append(int(layout.move_group[m]) >= 0)
+        at += 1
+    return places

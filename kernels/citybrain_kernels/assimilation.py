@@ -1,0 +1,410 @@
+"""Measurement updates: pulses of loops and objects of cameras correct the predicted lane contents.
+
+Rows may be late, doubled and out of order; callers sort a batch first, so its order does not matter.
+"""
+
+# x = sensors, l = lanes, c = cells, e = loop events, f = frames, o = camera objects, r = remembered events
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from citybrain_kernels.accelerate import kernel
+from citybrain_kernels.lanes import Belief, Layout
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+MEMORY = 16
+"""Events that are remembered per loop, to know duplicates."""
+OLDEST = 10.0
+"""Events older than this are dropped [s]."""
+CLOCK_SKEW = 1.0
+"""Events further ahead than this are dropped [s]."""
+DOUBLE_GAP = 0.45
+"""A pulse that begins so soon after the last one ended is the same vehicle [s]: at 1.4 m/s and more drivers keep
+more than this."""
+LATE_STOP = 1.5
+"""A vehicle that crosses the loop this long after the end of green is still leaving [s]."""
+STOPPED_ON_LOOP = 3.0
+"""A vehicle counted as leaving that still covers the stop loop after this has not left [s]."""
+OLDEST_FRAME = 3.0
+"""Frames older than this correct nothing [s]."""
+STANDING_SPEED = 1.4
+HEAD_REACH = 10.0
+"""A standing vehicle within this distance of the lane's end keeps the lane from discharging [m]."""
+DOUBTFUL = 0.5
+"""Objects with less confidence than this are taken for shadows."""
+UP, DOWN = 0.6, 0.4
+"""Gains for vehicles seen and not expected, expected and not seen."""
+STANDING_GAIN = 0.7
+HEADWAY_GAIN = 0.1
+SHORTEST_HEADWAY, LONGEST_HEADWAY = 1.2, 4.0
+
+
+class Loops(NamedTuple):
+    """Loops: what they are, and what is remembered of each.
+
+    Attributes
+    ----------
+    lane : [X] lane whose flow the loop measures, -1 where the sensor is no loop or another one measures the lane.
+    at_stop : [X] the loop lies at the stop line.
+    reach : [X] vehicles that stand between the loop and the lane's end when a queue covers it.
+    is_on : [X]; on_time : [X] begin of the last pulse [s]; off_time : [X] its end, or when the loop was built [s].
+    counted : [X] the vehicle on the loop is already counted as departed.
+    last_time : [X] latest event [s].
+    orphan : [X] end of a pulse whose begin has not been seen and which was counted [s].
+    past_time, past_on : [X, MEMORY] remembered events; past_next : [X] where the next one goes.
+    position : [X] vehicles that have crossed the stop loop since green began; -1 once the queue has passed.
+    """
+
+    lane: Ints
+    at_stop: Bools
+    reach: Floats
+    is_on: Bools
+    on_time: Floats
+    off_time: Floats
+    counted: Bools
+    last_time: Floats
+    orphan: Floats
+    past_time: Floats
+    past_on: Bools
+    past_next: Ints
+    position: Ints
+
+
+class Cameras(NamedTuple):
+    """Cameras: what they see, and when they last spoke.
+
+    Attributes
+    ----------
+    cover_ptr, cover_lane : CSR over sensors: lanes seen.
+    cover_cells : [rows of cover] cells of the lane, from its end, that lie within sight.
+    latest : [X] time of the last frame taken in [s].
+    sight_of : [L] sensor whose frame is being taken in, -1 otherwise.
+    seen, seen_standing : [C] scratch: vehicles in the frame.
+    """
+
+    cover_ptr: Ints
+    cover_lane: Ints
+    cover_cells: Ints
+    latest: Floats
+    sight_of: Ints
+    seen: Floats
+    seen_standing: Floats
+
+
+@kernel
+def take_pulses(
+    now: float,
+    layout: Layout,
+    event_sensor: Ints,
+    event_time: Floats,
+    event_on: Bools,
+    loops: Loops,
+    belief: Belief,
+    evidence: Floats,
+) -> None:
+    """Turn loop events into departures and crossings.
+
+    A vehicle departs when it reaches the stop loop during green; one that had to stop there departs when it leaves
+    the loop. At advance loops every begin of a pulse is a crossing.
+
+    Parameters
+    ----------
+    now : [s].
+    event_sensor, event_time, event_on : [E] sorted by sensor, time, on.
+    belief : ``departures``, ``crossings`` and ``headway`` are updated.
+    evidence : [L] time of the last evidence about a lane [s], updated.
+    """
+    for e in range(len(event_sensor)):
+        x, t, on = event_sensor[e], event_time[e], event_on[e]
+        l = loops.lane[x]
+        if l < 0 or t < now - OLDEST or t > now + CLOCK_SKEW or _known(loops, x, t, on):
+            continue
+        double = on and _is_double(loops, x, t)
+        r = loops.past_next[x]
+        loops.past_time[x, r] = t
+        loops.past_on[x, r] = on
+        loops.past_next[x] = (r + 1) % MEMORY
+        late = t < loops.last_time[x]
+        loops.last_time[x] = max(loops.last_time[x], t)
+        evidence[l] = max(evidence[l], t)
+        if loops.at_stop[x]:
+            green = _was_green(t, l, belief)
+            if on:
+                belief.departures[l] += _stop_on(loops, x, t, late, double, green, l, belief)
+            else:
+                belief.departures[l] += _stop_off(loops, x, t, late, green)
+        elif on:
+            if not double:
+                belief.crossings[l] += 1.0
+            if not late:
+                loops.is_on[x] = True
+                if not double:
+                    loops.on_time[x] = t
+        elif not late:
+            loops.is_on[x] = False
+            loops.off_time[x] = t
+
+
+@kernel
+def _known(loops: Loops, x: int, t: float, on: bool) -> bool:
+    """Whether the same event was taken in before."""
+    for r in range(MEMORY):
+        if loops.past_time[x, r] == t and loops.past_on[x, r] == on:
+            return True
+    return False
+
+
+@kernel
+def _is_double(loops: Loops, x: int, t: float) -> bool:
+    """Whether a pulse that begins at ``t`` belongs to the vehicle of the pulse just before it."""
+    for r in range(MEMORY):
+        gap = t - loops.past_time[x, r]
+        if not loops.past_on[x, r] and gap >= 0.0 and gap < DOUBLE_GAP:
+            return True
+    return False
+
+
+@kernel
+def _was_green(t: float, l: int, belief: Belief) -> bool:
+    """Whether traffic of the lane was leaving at time ``t``."""
+    if belief.green_from[l] > belief.green_to[l]:
+        return t >= belief.green_from[l]
+    return t <= belief.green_to[l] + LATE_STOP
+
+
+@kernel
+def _stop_on(loops: Loops, x: int, t: float, late: bool, double: bool, green: bool, l: int, belief: Belief) -> float:
+    """Departures that follow from a vehicle that reaches the stop loop."""
+    if late:
+        if loops.orphan[x] >= t:
+            loops.orphan[x] = -1.0
+            return 0.0
+        return 1.0 if green and not double else 0.0
+    if double:
+        loops.is_on[x] = True
+        loops.counted[x] = True
+        return 0.0
+    # The end of the last pulse was lost: its vehicle has left all the same.
+    departed = 1.0 if loops.is_on[x] and not loops.counted[x] else 0.0
+    if green:
+        _learn_headway(loops, x, t, l, belief)
+    loops.is_on[x] = True
+    loops.on_time[x] = t
+    loops.counted[x] = green
+    return departed + (1.0 if green else 0.0)
+
+
+@kernel
+def _stop_off(loops: Loops, x: int, t: float, late: bool, green: bool) -> float:
+    """Departures that follow from a vehicle that leaves the stop loop."""
+    if loops.is_on[x] and t >= loops.on_time[x]:
+        departed = 0.0 if loops.counted[x] else 1.0
+        if departed > 0.0:
+            loops.position[x] = 1
+        loops.is_on[x] = False
+        loops.off_time[x] = max(t, loops.off_time[x])
+        return departed
+    if late or loops.is_on[x]:
+        return 0.0
+    loops.orphan[x] = t
+    loops.off_time[x] = t
+    return 1.0 if green else 0.0
+
+
+@kernel
+def _learn_headway(loops: Loops, x: int, t: float, l: int, belief: Belief) -> None:
+    """Take the headway of the fifth and later vehicles of an unbroken queue into the saturation headway."""
+    headway = t - loops.on_time[x]
+    if loops.on_time[x] < belief.green_from[l]:
+        loops.position[x] = max(loops.position[x], 1) if loops.off_time[x] >= belief.green_from[l] else 0
+    elif headway > 2.0 * belief.headway[l]:
+        loops.position[x] = -1
+    if loops.position[x] >= 0:
+        loops.position[x] += 1
+        if loops.position[x] > 4 and headway < 1.6 * belief.headway[l]:
+            learned = belief.headway[l] + HEADWAY_GAIN * (headway - belief.headway[l])
+            belief.headway[l] = min(LONGEST_HEADWAY, max(SHORTEST_HEADWAY, learned))
+
+
+@kernel
+def read_presence(now: float, loops: Loops, belief: Belief) -> None:
+    """Say for how long loops have been covered or free, and take back departures of vehicles that did not leave.
+
+    Parameters
+    ----------
+    belief : writes ``covered`` and ``head_free``; corrects ``departures`` and ``content``.
+    """
+    for x in range(len(loops.lane)):
+        l = loops.lane[x]
+        if l < 0:
+            continue
+        if not loops.at_stop[x]:
+            belief.covered[l] = now - loops.on_time[x] if loops.is_on[x] else -1.0
+        elif loops.is_on[x]:
+            belief.head_free[l] = -1.0
+            if loops.counted[x] and now - loops.on_time[x] > STOPPED_ON_LOOP:
+                loops.counted[x] = False
+                belief.departures[l] -= 1.0
+        else:
+            belief.head_free[l] = now - loops.off_time[x]
+
+
+@kernel
+def hold_presence(now: float, layout: Layout, loops: Loops, belief: Belief) -> None:
+    """Raise contents to what covered loops prove: a vehicle at the stop line, a queue back to the advance loop.
+
+    Parameters
+    ----------
+    belief : ``content``, ``pace`` and ``standing`` are raised.
+    """
+    content, standing = belief.content, belief.standing
+    for x in range(len(loops.lane)):
+        l = loops.lane[x]
+        if l < 0 or not loops.is_on[x] or now - loops.on_time[x] < 1.0:
+            continue
+        c = layout.cell_ptr[l]
+        if loops.at_stop[x]:
+            if not loops.counted[x]:
+                content[c] = max(content[c], 1.0)
+                standing[c] = max(standing[c], 1.0)
+                belief.pace[c] = 0.0
+        elif now - loops.on_time[x] > 3.0 and belief.green_from[l] < belief.green_to[l]:
+            there = 0.0
+            for k in range(c, c + layout.gate[l]):
+                there += content[k]
+            missing = loops.reach[x] - there
+            for k in range(c, c + layout.gate[l]):
+                if missing > 0.0:
+                    added = min(missing, max(0.0, layout.storage[l] - content[k]))
+                    content[k] += added
+                    missing -= added
+                    standing[k] = content[k]
+
+
+@kernel
+def take_frames(
+    now: float,
+    layout: Layout,
+    frame_sensor: Ints,
+    frame_time: Floats,
+    object_sensor: Ints,
+    object_time: Floats,
+    object_lane: Ints,
+    object_distance: Floats,
+    object_speed: Floats,
+    object_confidence: Floats,
+    cameras: Cameras,
+    belief: Belief,
+    evidence: Floats,
+) -> None:
+    """Correct lane contents by the newest frame of every camera.
+
+    Parameters
+    ----------
+    now : [s].
+    frame_sensor, frame_time : [F] sorted by sensor, time.
+    object_* : [O] sorted by sensor, time, lane, distance, speed, confidence; m and m/s.
+    belief : ``content``, ``pace``, ``standing`` and ``head_seen`` are updated.
+    evidence : [L] time of the last evidence about a lane [s], updated.
+    """
+    o = 0
+    for f in range(len(frame_sensor)):
+        x, t = frame_sensor[f], frame_time[f]
+        last_of_sensor = f + 1 == len(frame_sensor) or frame_sensor[f + 1] != x
+        if not last_of_sensor or t <= cameras.latest[x] or t < now - OLDEST_FRAME or t > now + CLOCK_SKEW:
+            continue
+        cameras.latest[x] = t
+        for k in range(cameras.cover_ptr[x], cameras.cover_ptr[x + 1]):
+            cameras.sight_of[cameras.cover_lane[k]] = x
+            evidence[cameras.cover_lane[k]] = max(evidence[cameras.cover_lane[k]], t)
+        while o < len(object_sensor) and (object_sensor[o] < x or (object_sensor[o] == x and object_time[o] < t)):
+            o += 1
+        while o < len(object_sensor) and object_sensor[o] == x and object_time[o] == t:
+            l = object_lane[o]
+            again = (
+                o > 0
+                and object_sensor[o - 1] == x
+                and object_time[o - 1] == t
+                and object_lane[o - 1] == l
+                and object_distance[o - 1] == object_distance[o]
+                and object_speed[o - 1] == object_speed[o]
+            )
+            if not again and cameras.sight_of[l] == x and object_confidence[o] >= DOUBTFUL:
+                _place(now - t, layout, l, object_distance[o], object_speed[o], object_confidence[o], cameras, belief)
+                if object_speed[o] < STANDING_SPEED and object_distance[o] < HEAD_REACH:
+                    belief.head_seen[l] = t
+            o += 1
+        for k in range(cameras.cover_ptr[x], cameras.cover_ptr[x + 1]):
+            l = cameras.cover_lane[k]
+            _correct(layout.cell_ptr[l], cameras.cover_cells[k], layout.cell_ptr[l + 1], cameras, belief)
+            cameras.sight_of[l] = -1
+
+
+@kernel
+def _place(
+    delay: float,
+    layout: Layout,
+    l: int,
+    distance: float,
+    speed: float,
+    confidence: float,
+    cameras: Cameras,
+    belief: Belief,
+) -> None:
+    """Put one object into its cell, moved on by its speed since the frame; it may have left in the meantime."""
+    standing = speed < STANDING_SPEED
+    if not standing:
+        distance -= speed * delay
+    if distance < 0.0:
+        if belief.green_from[l] > belief.green_to[l]:
+            return
+        distance = 0.0
+    c = layout.cell_ptr[l] + int(distance / layout.cell_length[l])
+    if c < layout.cell_ptr[l + 1]:
+        # Fixed-point weights: their sum does not depend on the order of objects.
+        weight = np.round(1024.0 / confidence) / 1024.0
+        cameras.seen[c] += weight
+        if standing:
+            cameras.seen_standing[c] += weight
+
+
+@kernel
+def _correct(first: int, n: int, last: int, cameras: Cameras, belief: Belief) -> None:
+    """Pull the first ``n`` cells of a lane towards the frame, and clear the scratch of all its cells.
+
+    A surplus beside a lack is the same vehicle seen one cell off: it is moved, not removed and added.
+    """
+    content, standing, seen = belief.content, belief.standing, cameras.seen
+    for c in range(first, first + n):
+        if c + 1 < last:
+            here = seen[c] - content[c]
+            there = seen[c + 1] - content[c + 1]
+            beyond = c + 1 >= first + n
+            if here > 0.0 and (there < 0.0 or beyond):
+                shift = min(here, content[c + 1] if beyond else -there)
+                content[c] += UP * shift
+                content[c + 1] -= UP * shift
+                seen[c] -= (1.0 - UP) * shift
+                if not beyond:
+                    seen[c + 1] += (1.0 - UP) * shift
+            elif here < 0.0 and there > 0.0 and not beyond:
+                shift = min(-here, there)
+                content[c] -= UP * shift
+                content[c + 1] += UP * shift
+                seen[c] += (1.0 - UP) * shift
+                seen[c + 1] -= (1.0 - UP) * shift
+        lack = seen[c] - content[c]
+        content[c] = max(0.0, content[c] + (UP if lack > 0.0 else DOWN) * lack)
+        share = cameras.seen_standing[c] / max(seen[c], cameras.seen_standing[c], 1e-6)
+        was = standing[c] / content[c] if content[c] > 1e-6 else 0.0
+        standing[c] = content[c] * min(1.0, was + STANDING_GAIN * (share - was))
+        if seen[c] > 0.5:
+            belief.pace[c] = min(1.0 - share, max(belief.pace[c], 0.3))
+    for c in range(first, last):
+        cameras.seen[c] = 0.0
+        cameras.seen_standing[c] = 0.0

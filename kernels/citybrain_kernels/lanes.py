@@ -1,0 +1,398 @@
+"""Prediction of lane contents: a cell-transmission model of all lanes of a city, one second per step.
+
+A lane is cut into cells that free traffic crosses in one second; cell 0 ends at the lane's end. Behind the last real
+cell lies one cell for the path through the junction upstream. A cell holds vehicles (fractions allowed) and the pace
+of its content: the share that moved on lately.
+
+Source: Daganzo (1994), The cell transmission model, Transportation Research B 28(4), 269-287.
+"""
+
+# l = lanes, c = cells, m = movements, g = signal groups
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from citybrain_kernels.accelerate import kernel
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
+
+YELLOW = 1
+PERMISSIVE = 2
+PROTECTED = 3
+STANDING_PACE = 0.1
+"""A cell of which less than this share moves on per second is slower than 1.4 m/s at usual cell lengths."""
+PACE_MEMORY = 0.35
+PERMISSIVE_RATE = 0.3
+"""Share of the saturation rate that a movement reaches while it gives way to a waiting foe (trials on RESCO maps)."""
+YELLOW_RUN = 2.0
+"""Seconds of yellow in which traffic still leaves."""
+LATE_DECAY = 0.5
+"""Share kept per second of content that should have crossed a loop and did not."""
+SHARE_GAIN = 0.01
+"""Step per second of the proportional fitting of turning shares."""
+START_RATE = 0.6
+"""Share of the saturation rate in the first second of green; it is full after eight."""
+
+
+class Layout(NamedTuple):
+    """What does not change: cells and movements.
+
+    Attributes
+    ----------
+    cell_ptr : [L + 1] cells of each lane; the last one of every lane is the junction upstream.
+    cell_length : [L] length of the lane's cells [m].
+    storage : [L] vehicles that a cell holds standing.
+    wave : [L] backward wave speed over free speed: how quickly room is passed upstream.
+    road_first, road_last : [L] first lane of the lane's road and one past its last.
+    mixing : [L] share of the inflow of the road that is spread by lane use instead of by the connections.
+    move_ptr : [L + 1] movements that leave a lane (a range of movement numbers).
+    move_to : [M] lane.
+    move_group : [M] signal group, -1 without signal.
+    feed_ptr, feed : CSR over lanes: movements that arrive.
+    yield_ptr, yield_to : CSR over movements: those that it gives way to.
+    move_from : [M] lane.
+    stop_loop : [L] the lane has a loop at its stop line.
+    gate : [L] cell number within the lane just downstream of its advance loop's boundary plus one, 0 without loop;
+        the flow from cell ``gate`` to cell ``gate - 1`` is what the loop measures.
+    entry : [L] no movement arrives on the lane.
+    sensed : [L] a sensor measures the flow of the lane.
+    """
+
+    cell_ptr: Ints
+    cell_length: Floats
+    storage: Floats
+    wave: Floats
+    road_first: Ints
+    road_last: Ints
+    mixing: Floats
+    move_ptr: Ints
+    move_to: Ints
+    move_group: Ints
+    feed_ptr: Ints
+    feed: Ints
+    yield_ptr: Ints
+    yield_to: Ints
+    move_from: Ints
+    stop_loop: Bools
+    gate: Ints
+    entry: Bools
+    sensed: Bools
+
+
+class Belief(NamedTuple):
+    """What is believed now; kernels write into it.
+
+    Attributes
+    ----------
+    content : [C] vehicles.
+    pace : [C] share of the content that moved on per second, lately.
+    standing : [C] vehicles that stand.
+    credit : [L] vehicles that the lane's end could let go at once.
+    headway : [L] saturation headway [s/veh].
+    share : [M] turning shares.
+    open : [M] share of the saturation rate at which the signal lets the movement go; 0 is closed.
+    green_from, green_to : [L] last time that a movement of the lane turned green, and none was left green [s].
+    flux : [M] vehicles that took the movement in the last second.
+    outflow, inflow : [L] vehicles that left and entered in the last second.
+    debt : [L] vehicles that crossed the advance loop before the model had them there.
+    departures, crossings : [L] counts of stop-line and advance loops since the last step.
+    covered : [L] seconds that the advance loop has been covered; -1 while it is free.
+    head_free : [L] seconds that the stop-line loop has been free; -1 while it is covered.
+    head_seen : [L] time when a camera last saw a vehicle stand at the lane's end [s].
+    last_departure : [L] time of the last departure [s].
+    demand : [L] long-run flow [veh/s]; -1 unknown.
+    use : [L] long-run measured flow of sensed lanes [veh/s].
+    stream : [M] long-run flow of the movement [veh/s].
+    asked, sent : [L] at the first lane of a road: long-run flow that its sensors ask for (-1 unknown), and that its
+        feeders send [veh/s].
+    """
+
+    content: Floats
+    pace: Floats
+    standing: Floats
+    credit: Floats
+    headway: Floats
+    share: Floats
+    open: Floats
+    green_from: Floats
+    green_to: Floats
+    flux: Floats
+    outflow: Floats
+    inflow: Floats
+    debt: Floats
+    departures: Floats
+    crossings: Floats
+    covered: Floats
+    head_free: Floats
+    head_seen: Floats
+    last_departure: Floats
+    demand: Floats
+    use: Floats
+    stream: Floats
+    asked: Floats
+    sent: Floats
+
+
+@kernel
+def read_lamps(now: float, layout: Layout, aspect: Bytes, aspect_since: Floats, belief: Belief) -> None:
+    """Work out which movements may go, and since when every lane has had green.
+
+    Parameters
+    ----------
+    now : [s]. aspect, aspect_since : [G] ``Aspect`` and when it began [s].
+    belief : ``open``, ``green_from`` and ``green_to`` are written.
+    """
+    for m in range(len(layout.move_to)):
+        g = layout.move_group[m]
+        if g < 0 or aspect[g] == PROTECTED:
+            belief.open[m] = 1.0
+        elif aspect[g] == PERMISSIVE:
+            belief.open[m] = 0.5
+        elif aspect[g] == YELLOW and now - aspect_since[g] <= YELLOW_RUN:
+            belief.open[m] = 1.0
+        else:
+            belief.open[m] = 0.0
+    for m in range(len(layout.move_to)):
+        g = layout.move_group[m]
+        if g >= 0 and aspect[g] == PERMISSIVE:
+            belief.open[m] = 1.0
+            for k in range(layout.yield_ptr[m], layout.yield_ptr[m + 1]):
+                foe = layout.yield_to[k]
+                if belief.open[foe] > 0.0 and belief.content[layout.cell_ptr[layout.move_from[foe]]] > 0.5:
+                    belief.open[m] = PERMISSIVE_RATE
+    for l in range(len(layout.cell_length)):
+        shown = False
+        since = now
+        for m in range(layout.move_ptr[l], layout.move_ptr[l + 1]):
+            if belief.open[m] > 0.0:
+                g = layout.move_group[m]
+                shown = True
+                if g >= 0 and aspect[g] >= PERMISSIVE and aspect_since[g] < since:
+                    since = aspect_since[g]
+        was = belief.green_from[l] > belief.green_to[l]
+        if shown and not was:
+            belief.green_from[l] = since
+            belief.credit[l] = 1.0
+        elif was and not shown:
+            belief.green_to[l] = now
+
+
+@kernel
+def step(now: float, seconds: float, layout: Layout, belief: Belief) -> None:
+    """Predict one second: release, enter, move on, learn; counts of loops are used up.
+
+    Parameters
+    ----------
+    now : end of the second [s]. seconds : since the estimator began.
+    """
+    release(now, layout, belief)
+    enter(layout, belief)
+    move_on(layout, belief)
+    learn_demand(seconds, layout, belief)
+    for l in range(len(layout.cell_length)):
+        # A departure taken back makes the count negative: the vehicle is put back where it stands.
+        belief.departures[l] = 0.0
+        belief.crossings[l] = 0.0
+
+
+@kernel
+def release(now: float, layout: Layout, belief: Belief) -> None:
+    """Let vehicles leave every lane's end and split them over the open movements.
+
+    Where a loop counts departures, its count is the outflow; elsewhere the queue discharges at the believed rate as
+    far as the lanes downstream have room, unless a camera has just seen the first vehicle stand.
+
+    Parameters
+    ----------
+    belief : writes ``outflow`` [veh in this second], ``flux``, ``credit``, ``last_departure``.
+    """
+    for l in range(len(layout.cell_length)):
+        c = layout.cell_ptr[l]
+        first, last = layout.move_ptr[l], layout.move_ptr[l + 1]
+        going = 0.0
+        rate = 0.0
+        for m in range(first, last):
+            if belief.open[m] > 0.0:
+                going += belief.share[m]
+                rate += belief.share[m] * belief.open[m]
+        if layout.stop_loop[l]:
+            out = max(0.0, belief.departures[l])
+            belief.content[c] += max(0.0, -belief.departures[l])
+        elif first == last:
+            out = belief.content[c]
+        else:
+            age = now - belief.green_from[l]
+            start = min(1.0, START_RATE + 0.05 * age)
+            belief.credit[l] = min(1.0, belief.credit[l] + rate * start / belief.headway[l])
+            out = min(belief.content[c], belief.credit[l])
+            if now - belief.head_seen[l] <= 1.0 or going == 0.0:
+                out = 0.0
+            for m in range(first, last):
+                if belief.open[m] > 0.0 and belief.share[m] > 0.0:
+                    to = layout.move_to[m]
+                    entrance = layout.cell_ptr[to + 1] - 1
+                    room = max(0.0, 1.0 + layout.storage[to] - belief.content[entrance])
+                    out = min(out, room * going / belief.share[m])
+            belief.credit[l] -= out
+        belief.outflow[l] = out
+        if out > 0.3:
+            belief.last_departure[l] = now
+        for m in range(first, last):
+            if going > 0.0:
+                belief.flux[m] = out * belief.share[m] / going if belief.open[m] > 0.0 else 0.0
+            else:
+                belief.flux[m] = out * belief.share[m]
+
+
+@kernel
+def enter(layout: Layout, belief: Belief) -> None:
+    """Gather what enters every lane: from its feeding movements, from the network's edge, spread over the road.
+
+    Parameters
+    ----------
+    belief : writes ``inflow`` [veh in this second].
+    """
+    for l in range(len(layout.cell_length)):
+        total = 0.0
+        for k in range(layout.feed_ptr[l], layout.feed_ptr[l + 1]):
+            total += belief.flux[layout.feed[k]]
+        if layout.entry[l] and belief.demand[l] > 0.0:
+            total = belief.demand[l]
+        belief.inflow[l] = total
+    l = 0
+    while l < len(layout.cell_length):
+        end = layout.road_last[l]
+        total = 0.0
+        use = 0.0
+        for k in range(l, end):
+            if layout.mixing[k] > 0.0 and not layout.entry[k]:
+                total += belief.inflow[k]
+                use += belief.use[k] + 0.003
+        for k in range(l, end):
+            if layout.mixing[k] > 0.0 and not layout.entry[k]:
+                spread = total * (belief.use[k] + 0.003) / use
+                belief.inflow[k] += layout.mixing[k] * (spread - belief.inflow[k])
+        l = end
+
+
+@kernel
+def move_on(layout: Layout, belief: Belief) -> None:
+    """Move the content of every lane one second towards its end.
+
+    Cells are taken from the lane's end backwards; a cell takes in what its room lets through, an empty one at least
+    one whole vehicle, so that single vehicles stay whole. Where an advance loop stands, its pulses are the flow.
+
+    Parameters
+    ----------
+    belief : updates ``content``, ``pace``, ``standing``, ``debt``.
+    """
+    content, pace, standing = belief.content, belief.pace, belief.standing
+    for l in range(len(layout.cell_length)):
+        first, last = layout.cell_ptr[l], layout.cell_ptr[l + 1]
+        store = layout.storage[l]
+        old = content[first]
+        out = min(old, belief.outflow[l])
+        rest = belief.outflow[l] - out
+        # A loop may count a vehicle that the model has further back.
+        c = first + 1
+        while rest > 1e-9 and c < last and c < first + 4:
+            taken = min(rest, content[c])
+            content[c] -= taken
+            rest -= taken
+            c += 1
+        left = old - out
+        if layout.stop_loop[l] and belief.head_free[l] >= 0.0 and belief.green_from[l] > belief.green_to[l]:
+            left *= LATE_DECAY
+        content[first] = left
+        _settle(content, pace, standing, first, out, old)
+        for c in range(first + 1, last):
+            old = content[c]
+            ahead = content[c - 1]
+            room = max(layout.wave[l] * (store - ahead), min(1.0, store) - ahead)
+            flow = min(old, max(0.0, room))
+            lost = 0.0
+            if c - first == layout.gate[l]:
+                if belief.covered[l] < 0.0:
+                    lost = flow
+                flow = belief.crossings[l]
+                lost = (1.0 - LATE_DECAY) * max(0.0, lost - flow)
+                paid = min(belief.debt[l], old)
+                belief.debt[l] = 0.7 * (belief.debt[l] - paid)
+                old -= paid
+                missing = max(0.0, flow - old)
+                belief.debt[l] += missing
+                content[c] = old - (flow - missing) - min(lost, old - (flow - missing))
+            else:
+                content[c] = old - flow
+            content[c - 1] += flow
+            _settle(content, pace, standing, c, flow, old)
+        content[last - 1] += belief.inflow[l]
+
+
+@kernel
+def _settle(content: Floats, pace: Floats, standing: Floats, c: int, flow: float, old: float) -> None:
+    """Update pace and standing vehicles of a cell that had ``old`` vehicles and let ``flow`` go."""
+    moved = flow / old if old > 1e-6 else 1.0
+    pace[c] = min(1.0, max(PACE_MEMORY * pace[c], moved))
+    standing[c] = content[c] if pace[c] < STANDING_PACE else 0.0
+
+
+@kernel
+def learn_demand(seconds: float, layout: Layout, belief: Belief) -> None:
+    """Learn long-run flows, and from them turning shares by iterative proportional fitting.
+
+    Measured flows of sensed lanes are carried upstream to lanes without sensors; a movement's share grows while the
+    road it leads to takes in more than the model sends there. Source: Furness (1965), Traffic Engineering & Control.
+
+    Parameters
+    ----------
+    seconds : since the estimator began; short memory first, five minutes later.
+    belief : updates ``use``, ``demand``, ``stream``, ``share``; ``asked`` and ``sent`` on the way.
+    """
+    gain = 1.0 / min(300.0, 30.0 + seconds)
+    for l in range(len(layout.cell_length)):
+        if layout.sensed[l]:
+            flow = belief.crossings[l] if layout.gate[l] > 0 else belief.outflow[l]
+            belief.use[l] += gain * (flow - belief.use[l])
+            belief.demand[l] = belief.use[l]
+    for m in range(len(layout.move_to)):
+        belief.stream[m] += gain * (belief.flux[m] - belief.stream[m])
+    _balance_roads(layout, belief)
+    for l in range(len(layout.cell_length)):
+        first, last = layout.move_ptr[l], layout.move_ptr[l + 1]
+        known = 0.0
+        flow = 0.0
+        total = 0.0
+        for m in range(first, last):
+            road = layout.road_first[layout.move_to[m]]
+            asked, sent = belief.asked[road], belief.sent[road]
+            if asked >= 0.0:
+                known += belief.share[m]
+                flow += asked * (belief.stream[m] + 1e-4) / sent
+                ratio = min(2.0, max(0.5, (asked + 1e-3) / (sent + 1e-3)))
+                belief.share[m] *= 1.0 + SHARE_GAIN * (ratio - 1.0)
+            belief.share[m] = max(belief.share[m], 0.01)
+            total += belief.share[m]
+        for m in range(first, last):
+            belief.share[m] /= total
+        if not layout.sensed[l]:
+            belief.demand[l] = flow / max(known, 0.2) if known > 0.0 else -1.0
+
+
+@kernel
+def _balance_roads(layout: Layout, belief: Belief) -> None:
+    """Sum up per road what its lanes ask for and what its feeders send."""
+    for l in range(len(layout.cell_length)):
+        road = layout.road_first[l]
+        if road == l:
+            belief.asked[l] = -1.0
+            belief.sent[l] = 0.0
+        if belief.demand[l] >= 0.0:
+            belief.asked[road] = max(belief.asked[road], 0.0) + belief.demand[l]
+        for k in range(layout.feed_ptr[l], layout.feed_ptr[l + 1]):
+            belief.sent[road] += belief.stream[layout.feed[k]] + 1e-4
