@@ -210,14 +210,15 @@ def test_sumo_sees_the_same_network(name: str) -> None:
 
 @pytest.mark.sumo
 def test_sumo_activates_the_last_program_too(cross: Path, tmp_path: Path) -> None:
+    last = program(tmp_path, *two_stages(GREEN_EW, LEFT_NS), name="last", attributes='type="static" offset="3"')
     first = program(tmp_path, *two_stages(), name="first")
-    last = program(tmp_path, *two_stages(GREEN_EW, LEFT_NS), name="last", attributes='type="static" offset="-17"')
-    shifted = program(tmp_path, name="first", attributes='offset="7"')
-    again = tmp_path / "again.add.xml"
-    shifted.rename(again)
-    first = program(tmp_path, *two_stages(), name="first")
+    again = tmp_path / "again.xml"
+    again.write_text(
+        '<additional><tlLogic id="C" programID="first"/><tlLogic id="C" programID="last" offset="-17"/></additional>'
+    )
     net, signals = read_network(cross, [first, last, again])
     assert signals.program_id == ("last",)
+    assert signals.program_offset.tolist() == [-170]
     assert "1 agree" in ask_sumo(cross, first, last, again)
     check_consistency(net, signals)
 
@@ -426,6 +427,12 @@ def test_networks_that_cannot_be_read(case: str, cross: Path, tmp_path: Path) ->
     message = complaint(file)
     assert said in message
     assert str(file) in message
+
+
+def test_a_program_that_is_there_already(cross: Path, tmp_path: Path) -> None:
+    again = program(tmp_path, *two_stages(), name="0")
+    message = complaint(cross, again)
+    assert f"{again}, line 1: tlLogic 'C' has a program '0' already ({cross}, line " in message
 
 
 def test_every_fault_is_told_at_once(cross: Path, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ class Step:
 
 @dataclass
 class Program:
-    """A program of one ``tlLogic``; ``offset`` in seconds, ``where`` names file and line."""
+    """A program of one ``tlLogic``; ``offset`` in seconds; ``where`` names file and line."""
 
     signal: str
     name: str
@@ -186,12 +186,13 @@ def read_net_file(path: Path) -> NetReader:
 def active_programs(in_network: Sequence[Program], additional_files: Sequence[Path]) -> dict[str, Program]:
     """Find the program that SUMO would show of every ``tlLogic``: the last one loaded.
 
-    An additional ``tlLogic`` without phases changes the offset of the program of that name, as in SUMO.
+    An additional ``tlLogic`` without phases changes the offset of the program of that name, to 0
+    where it gives none, as in SUMO.
 
     Raises
     ------
     NetworkError
-        If an additional file cannot be read or is malformed.
+        If an additional file cannot be read or is malformed, or brings a program anew.
     """
     reader = ProgramReader()
     for path in additional_files:
@@ -200,7 +201,12 @@ def active_programs(in_network: Sequence[Program], additional_files: Sequence[Pa
     known: dict[tuple[str, str], Program] = {}
     for program in (*in_network, *reader.programs):
         key = (program.signal, program.name)
-        if key in known and not program.steps:
+        if key in known and program.steps:
+            raise NetworkError(
+                f"{program.where}: tlLogic {program.signal!r} has a program {program.name!r} already "
+                f"({known[key].where}); give this one another programID"
+            )
+        if key in known:
             known[key].offset = program.offset
         else:
             known[key] = active[program.signal] = program
@@ -209,8 +215,8 @@ def active_programs(in_network: Sequence[Program], additional_files: Sequence[Pa
 
 def permissions(attributes: dict[str, str]) -> frozenset[str]:
     """Vehicle classes that the attributes ``allow`` and ``disallow`` of a lane or connection let pass."""
-    if "allow" in attributes:
-        allowed = frozenset(attributes["allow"].split())
+    allowed = frozenset(attributes.get("allow", "").split())
+    if allowed:
         return CLASSES if "all" in allowed else allowed
     disallowed = frozenset(attributes.get("disallow", "").split())
     return frozenset() if "all" in disallowed else CLASSES - disallowed
