@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citybrain_kernels import planner as kernel
+from citybrain_kernels import planner_tables as tables
 from tests.reference import planner as twin
 
 Case = tuple[twin.Junction, int, tuple[twin.Queue, ...], tuple[int, ...]]
 HORIZON = 18
-WEIGHTS = kernel.Weights(patience=60.0, start_loss=1.0, yellow_use=1, tail=1.0, tail_red=10.0, gap=4, sneak=0.1, step=3)
+WEIGHTS = tables.Weights(patience=60.0, start_loss=1.0, yellow_use=1, tail=1.0, tail_red=10.0, gap=4, sneak=0.1, step=3)
 
 
 @st.composite
@@ -54,7 +55,7 @@ def plan(
     """Run the kernel on one junction; return (changes as (second, stage), cost)."""
     n, n_stages = len(junction.lanes), len(junction.serve)
     foes = [pair[2] for row in junction.serve for pair in row]
-    layout = kernel.Layout(
+    layout = tables.Layout(
         queue_ptr=np.array([0, n], np.int32),
         stage_ptr=np.array([0, n_stages], np.int32),
         row_ptr=np.array([0, n_stages], np.int32),
@@ -70,7 +71,7 @@ def plan(
         [q.left, q.wait, lane.rate, lane.room, lane.relief, q.age]
         for q, lane in zip(queues, junction.lanes, strict=True)
     ]
-    outlook = kernel.Outlook(
+    outlook = tables.Outlook(
         np.array(table, np.float32),
         np.array([lane.arrivals for lane in junction.lanes], np.float32),
         np.array([pair[:2] for row in junction.serve for pair in row], np.float32),
@@ -83,7 +84,7 @@ def plan(
         layout,
         outlook,
         junction.weights,
-        kernel.make_nodes(junction.horizon, beam, n),
+        tables.make_nodes(junction.horizon, beam, n),
         rows,
         starts,
         cost,

@@ -1,208 +1,183 @@
-"""What a traffic state tells: totals per lane, waits at stop lines, and arrivals over the next minute."""
+"""From the estimate and the lamps to what the planner's search expects, and to who may decide now.
 
-# l = lanes, c = cells, a = stop-line lanes, m = movements, h = seconds ahead, u = upstream places of stop lines
+Index letters as in ``planner_tables``.
+"""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from citybrain_kernels.accelerate import kernel
-from citybrain_kernels.lanes import PERMISSIVE, PROTECTED, Belief, Bytes, Layout
+from citybrain_kernels.planner_tables import (
+    BOOLS,
+    GREEN_AGE,
+    I32,
+    I64,
+    PERMISSIVE,
+    PROTECTED,
+    QUEUED,
+    RATE,
+    RELIEF,
+    ROOM,
+    WAITED,
+    Belief,
+    Layout,
+    Outlook,
+    Shown,
+    Sight,
+    Wiring,
+)
 
-Ints = NDArray[np.int32]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Singles = NDArray[np.float32]
-
-FLOW_MEMORY = 60.0
-HEAD_STANDS = 0.35
-"""Standing vehicles at the stop line [veh] from which on a first vehicle is believed to wait."""
-BLOCKED_AFTER = 12.0
-EVIDENCE_MEMORY = 30.0
-"""Time in which confidence decays to a third [s]."""
-FULL = 0.7
-"""A lane whose entrance cell stands this full takes in no more."""
-
-
-class Upstream(NamedTuple):
-    """From where vehicles come to each stop line: a CSR over stop-line lanes of places, nearest first.
-
-    Attributes
-    ----------
-    ptr : [A + 1] places of each stop-line lane; the first of each is the lane itself.
-    lane : [U]. offset : [U] seconds from the lane's end to the stop line.
-    parent : [U] place (within all U) that the lane leads to, -1 for the stop-line lane itself.
-    move : [U] movement from the lane towards the parent's road. direct : [U] it leads to the parent's lane.
-    """
-
-    ptr: Ints
-    lane: Ints
-    offset: Ints
-    parent: Ints
-    move: Ints
-    direct: Bools
+GREEN = 2
+"""Lowest ``Aspect`` that is green."""
 
 
 @kernel
-def sum_lanes(
-    now: float,
-    layout: Layout,
-    belief: Belief,
-    evidence: Floats,
-    sureness: Floats,
-    smooth_flow: Floats,
-    out_vehicles: Singles,
-    out_queue: Singles,
-    out_back: Singles,
-    out_room: Singles,
-    out_flow: Singles,
-    out_occupancy: Singles,
-    out_confidence: Singles,
-    out_age: Singles,
+def fill_lanes(wiring: Wiring, belief: Belief, sight: Sight, outlook: Outlook) -> None:
+    """Write the queues of stop-line lanes: vehicles, wait, saturation flow, room beyond, arrivals."""
+    lane_queue, approach_lane, leave_ptr = wiring.lane_queue, wiring.approach_lane, wiring.leave_ptr
+    leave_move, move_to = wiring.leave_move, wiring.move_to
+    queued, spill, head_wait, discharge = belief.queue, belief.spill, belief.head_wait, belief.discharge
+    blocked, room, flow, turn_share = belief.blocked, belief.room, belief.flow, belief.turn_share
+    arrivals = belief.arrivals
+    queue, expected = outlook.queue, outlook.arrivals
+    for a in range(lane_queue.shape[0]):
+        k = lane_queue[a]
+        queue[k, QUEUED] = queued[approach_lane[a]] + spill[a]
+        queue[k, WAITED] = head_wait[a]
+        queue[k, RATE] = (sight.blocked_rate if blocked[a] else 1.0) / discharge[a]
+        queue[k, GREEN_AGE] = 0.0
+        least, relief = math.inf, math.inf
+        for x in range(leave_ptr[a], leave_ptr[a + 1]):
+            m = leave_move[x]
+            beyond = move_to[m]
+            share = turn_share[m]
+            if share >= sight.minor_share and queued[beyond] >= sight.standing:
+                least = min(least, room[beyond] / share)
+                relief = min(relief, flow[beyond] / share)
+        queue[k, ROOM] = least
+        queue[k, RELIEF] = relief if math.isfinite(relief) else 1.0
+        for h in range(expected.shape[1]):
+            expected[k, h] = arrivals[a, h]
+
+
+@kernel
+def fill_walks(time: int, wiring: Wiring, shown: Shown, sight: Sight, outlook: Outlook) -> None:
+    """Write the queues of pedestrians: they come evenly and go together."""
+    walk_queue, walk_group = wiring.walk_queue, wiring.walk_group
+    aspect, aspect_since = shown.aspect, shown.aspect_since
+    queue, expected = outlook.queue, outlook.arrivals
+    for x in range(walk_queue.shape[0]):
+        k, g = walk_queue[x], walk_group[x]
+        waited = 0.0
+        if aspect[g] < GREEN:
+            waited = min((time - aspect_since[g]) / 10.0, sight.walk_patience)
+        queue[k, QUEUED] = waited * sight.walk_arrivals
+        queue[k, WAITED] = waited
+        queue[k, RATE] = sight.walk_rate
+        queue[k, ROOM] = math.inf
+        queue[k, RELIEF] = 1.0
+        queue[k, GREEN_AGE] = 0.0
+        for h in range(expected.shape[1]):
+            expected[k, h] = sight.walk_arrivals
+
+
+@kernel
+def fill_serving(time: int, wiring: Wiring, belief: Belief, shown: Shown, outlook: Outlook) -> None:
+    """Write which share of every queue a stage lets go, and how long queues have been green."""
+    serve, queue = outlook.serve, outlook.queue
+    serve_pair, serve_move, serve_right = wiring.serve_pair, wiring.serve_move, wiring.serve_right
+    turn_share, walk_pair = belief.turn_share, wiring.walk_pair
+    serve[:] = 0.0
+    for x in range(serve_pair.shape[0]):
+        column = PROTECTED if serve_right[x] else PERMISSIVE
+        serve[serve_pair[x], column] += turn_share[serve_move[x]]
+    for x in range(walk_pair.shape[0]):
+        serve[walk_pair[x], PROTECTED] = 1.0
+    green_queue, green_group = wiring.green_queue, wiring.green_group
+    aspect, aspect_since = shown.aspect, shown.aspect_since
+    for x in range(green_queue.shape[0]):
+        g = green_group[x]
+        if aspect[g] >= GREEN:
+            age = 1.0 + (time - aspect_since[g]) / 10.0
+            queue[green_queue[x], GREEN_AGE] = max(queue[green_queue[x], GREEN_AGE], age)
+
+
+@kernel
+def find_due(time: int, layout: Layout, wiring: Wiring, shown: Shown, outlook: Outlook, hold: I32, due: BOOLS) -> None:
+    """Write how long minimum greens hold every change [S], and which intersections [I] shall plan now.
+
+    Planned are those that show no stage yet, and those that may change now and where somebody waits or comes.
+    """
+    queue, expected = outlook.queue, outlook.arrivals
+    aspect, aspect_since, row, changing = shown.aspect, shown.aspect_since, shown.row, shown.changing
+    ending_ptr, ending_group, min_green = wiring.ending_ptr, wiring.ending_group, wiring.min_green
+    stage_ptr, stage_row, queue_ptr = layout.stage_ptr, layout.stage_row, layout.queue_ptr
+    for i in range(row.shape[0]):
+        free = False
+        for s in range(stage_ptr[i], stage_ptr[i + 1]):
+            rest = 0
+            for x in range(ending_ptr[s], ending_ptr[s + 1]):
+                g = ending_group[x]
+                if aspect[g] >= GREEN:
+                    rest = max(rest, min_green[g] - (time - aspect_since[g]))
+            hold[s] = (rest + 9) // 10
+            if rest <= 0 and stage_row[s] != row[i]:
+                free = True
+        due[i] = False
+        if changing[i]:
+            continue
+        if not wiring.row_is_stage[row[i]]:
+            due[i] = True
+        elif free:
+            for k in range(queue_ptr[i], queue_ptr[i + 1]):
+                if queue[k, QUEUED] > 0.0:
+                    due[i] = True
+                    break
+                for h in range(expected.shape[1]):
+                    if expected[k, h] > 0.0:
+                        due[i] = True
+                        break
+
+
+@kernel
+def keep_plans(
+    time: int, due: BOOLS, row: I32, since: I64, found_row: I32, found_start: I32, plan_row: I32, plan_start: I64
 ) -> None:
-    """Sum up the cells of every lane.
+    """Bring plans [I, K] up to now: new ones where they were made, else the old ones without what is over.
 
-    Parameters
-    ----------
-    now : [s]. evidence : [L] time of the last evidence [s]. sureness : [L] confidence under fresh evidence.
-    smooth_flow : [L] memory of the outflow [veh/s], updated.
-    out_* : [L] vehicles, queue [veh], back of queue [m], room [veh], flow [veh/s], occupancy, confidence, age [s].
+    ``found_start`` counts seconds from now, ``plan_start`` tenths of a second. Column 0 of every plan is the row
+    that is wanted now.
     """
-    content, standing = belief.content, belief.standing
-    for l in range(len(layout.cell_length)):
-        first = layout.cell_ptr[l]
-        last = layout.cell_ptr[l + 1] - 1
-        vehicles = 0.0
-        queue = 0.0
-        back = 0.0
-        for c in range(first, last):
-            vehicles += content[c]
-            queue += standing[c]
-            if standing[c] > 0.3:
-                back = (c - first) * layout.cell_length[l] + layout.cell_length[l] * min(
-                    1.0, standing[c] / layout.storage[l]
-                )
-        capacity = layout.storage[l] * (last - first)
-        smooth_flow[l] += (belief.outflow[l] - smooth_flow[l]) / FLOW_MEMORY
-        age = max(0.0, now - evidence[l])
-        out_vehicles[l] = vehicles
-        out_queue[l] = queue
-        out_back[l] = back
-        out_room[l] = 0.0 if standing[last - 1] > FULL * layout.storage[l] else max(0.0, capacity - vehicles)
-        out_flow[l] = max(0.0, smooth_flow[l])
-        out_occupancy[l] = min(1.0, vehicles / capacity)
-        out_confidence[l] = 0.1 + (sureness[l] - 0.1) * np.exp(-age / EVIDENCE_MEMORY)
-        out_age[l] = age
+    length = plan_row.shape[1]
+    for i in range(row.shape[0]):
+        if due[i]:
+            for c in range(length):
+                plan_row[i, c] = found_row[i, c]
+                plan_start[i, c] = time + 10 * found_start[i, c] if found_row[i, c] >= 0 else -1
+            continue
+        first = 0
+        while first + 1 < length and plan_row[i, first + 1] >= 0 and plan_start[i, first + 1] <= time:
+            first += 1
+        stale = plan_row[i, first] != row[i]
+        for c in range(length):
+            if c + first < length and not stale:
+                plan_row[i, c] = plan_row[i, c + first]
+                plan_start[i, c] = plan_start[i, c + first]
+            else:
+                plan_row[i, c] = -1
+                plan_start[i, c] = -1
+        if stale:
+            plan_row[i, 0] = row[i]
+            plan_start[i, 0] = min(since[i], time)
 
 
-@kernel
-def watch_heads(
-    now: float,
-    layout: Layout,
-    aspect: Bytes,
-    stop_lane: Ints,
-    belief: Belief,
-    queue: Singles,
-    head_wait: Floats,
-    out_wait: Singles,
-    out_blocked: Bools,
-    out_discharge: Singles,
-) -> None:
-    """Follow the first vehicle of every stop line: how long it stands, and whether green does not move it.
-
-    Parameters
-    ----------
-    now : [s]. aspect : [G]. stop_lane : [A] lanes.
-    queue : [L]. head_wait : [A] memory [s], updated.
-    out_wait : [A] [s]. out_blocked : [A]. out_discharge : [A] [s/veh].
-    """
-    for a in range(len(stop_lane)):
-        l = stop_lane[a]
-        c = layout.cell_ptr[l]
-        stands = belief.standing[c] > HEAD_STANDS
-        left = now - belief.last_departure[l] < 1.0
-        head_wait[a] = head_wait[a] + 1.0 if stands and not left else 0.0
-        protected = False
-        gives_way = False
-        for m in range(layout.move_ptr[l], layout.move_ptr[l + 1]):
-            g = layout.move_group[m]
-            if g >= 0:
-                protected = protected or aspect[g] == PROTECTED
-                gives_way = gives_way or aspect[g] == PERMISSIVE
-        since = max(belief.green_from[l], belief.last_departure[l])
-        held = protected and not gives_way and now - since >= BLOCKED_AFTER
-        out_wait[a] = head_wait[a]
-        out_blocked[a] = held and queue[l] >= 1.0 and stands
-        out_discharge[a] = belief.headway[l]
-
-
-@kernel
-def foretell(
-    layout: Layout, belief: Belief, upstream: Upstream, weight: Floats, full: Bools, out: Singles, out_spill: Singles
-) -> None:
-    """Foretell when vehicles would reach each stop line, from cells of the lane and of lanes upstream.
-
-    Moving vehicles arrive after the free travel time. Standing ones upstream arrive at the saturation rate if their
-    movement may go; behind a red they do not count, and behind a full lane they wait to spill in.
-
-    Parameters
-    ----------
-    weight, full : [U] scratch: share of the place's vehicles that come here; all lanes from here on are full.
-    out : [A, H] [veh]. out_spill : [A] [veh].
-    """
-    content, standing = belief.content, belief.standing
-    horizon = out.shape[1]
-    for a in range(len(upstream.ptr) - 1):
-        out_spill[a] = 0.0
-        for h in range(horizon):
-            out[a, h] = 0.0
-        for u in range(upstream.ptr[a], upstream.ptr[a + 1]):
-            l = upstream.lane[u]
-            parent = upstream.parent[u]
-            share = 1.0
-            behind_full = False
-            signal = False
-            if parent >= 0:
-                m = upstream.move[u]
-                share = weight[parent] * belief.share[m] * belief.open[m] * _lane_share(layout, belief, upstream, u)
-                behind_full = full[parent]
-                signal = layout.move_group[m] >= 0
-            weight[u] = share
-            first, last = layout.cell_ptr[l], layout.cell_ptr[l + 1]
-            full[u] = (parent < 0 or behind_full) and standing[last - 2] > FULL * layout.storage[l]
-            if share < 1e-3:
-                continue
-            queued = 0.0
-            for c in range(first, last):
-                h = upstream.offset[u] + c - first
-                if h < horizon:
-                    out[a, h] += share * max(0.0, content[c] - standing[c])
-                queued += standing[c]
-            if parent >= 0:
-                if behind_full and not signal:
-                    out_spill[a] += share * queued
-                else:
-                    h = upstream.offset[u]
-                    while queued > 0.0 and h < horizon:
-                        out[a, h] += share * min(queued, 1.0 / belief.headway[l])
-                        queued -= 1.0 / belief.headway[l]
-                        h += 1
-            if layout.entry[l] and belief.demand[l] > 0.0:
-                for h in range(upstream.offset[u] + last - first, horizon):
-                    out[a, h] += share * belief.demand[l]
-
-
-@kernel
-def _lane_share(layout: Layout, belief: Belief, upstream: Upstream, u: int) -> float:
-    """Share of what a movement sends to a road that ends up on the parent's lane."""
-    lane = upstream.lane[upstream.parent[u]]
-    mixing = layout.mixing[lane]
-    share = 1.0 - mixing if upstream.direct[u] else 0.0
-    if mixing > 0.0:
-        use = 0.0
-        for l in range(layout.road_first[lane], layout.road_last[lane]):
-            if layout.mixing[l] > 0.0 and not layout.entry[l]:
-                use += belief.use[l] + 0.003
-        share += mixing * (belief.use[lane] + 0.003) / use
-    return share
+def make_outlook(queues: int, horizon: int, pairs: int) -> Outlook:
+    """Allocate an outlook for N queues, H seconds and V pairs."""
+    return Outlook(
+        queue=np.zeros((queues, 6), np.float32),
+        arrivals=np.zeros((queues, horizon), np.float32),
+        serve=np.zeros((pairs, 2), np.float32),
+    )

@@ -15,105 +15,38 @@ p, q stages of an intersection, h and t seconds from now, b nodes of one second,
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from citybrain_kernels.accelerate import kernel
+from citybrain_kernels.planner_tables import (
+    AGE,
+    COST,
+    GREEN_AGE,
+    LEFT,
+    OPEN,
+    PARENT,
+    PERMISSIVE,
+    PROTECTED,
+    QUEUED,
+    RATE,
+    RELIEF,
+    ROOM,
+    SCORE,
+    SENT,
+    SINCE,
+    STAGE,
+    WAIT,
+    WAITED,
+    Layout,
+    Nodes,
+    Outlook,
+    Weights,
+)
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
-
-# Columns of Nodes.queues
-LEFT, WAIT, AGE, OPEN, SENT = 0, 1, 2, 3, 4
-# Columns of Nodes.place and Nodes.value
-STAGE, SINCE, PARENT = 0, 1, 2
-COST, SCORE = 0, 1
-# Columns of Outlook.queue and Outlook.serve
-QUEUED, WAITED, RATE, ROOM, RELIEF, GREEN_AGE = 0, 1, 2, 3, 4, 5
-PROTECTED, PERMISSIVE = 0, 1
-
-
-class Layout(NamedTuple):
-    """What does not change during a run.
-
-    queue_ptr [I + 1]; stage_ptr [I + 1]; row_ptr [I + 1] rows of each intersection (global row numbers);
-    stage_row [S] global row of a stage; change_ptr [I + 1] and change: seconds from any row of the intersection
-    (row-major [rows, P]) to the beginning of a stage's greens; min_green [S] seconds;
-    serve_ptr [I + 1] start of the pairs (stage-major [P, L]); foe_ptr [V + 1], foe_queue: queues (local numbers) to
-    which a permissive service gives way.
-    """
-
-    queue_ptr: I32
-    stage_ptr: I32
-    row_ptr: I32
-    stage_row: I32
-    change_ptr: I32
-    change: I32
-    min_green: I32
-    serve_ptr: I32
-    foe_ptr: I32
-    foe_queue: I32
-
-
-class Outlook(NamedTuple):
-    """What is expected at one tick.
-
-    queue [N, 6]: vehicles queued, seconds that the first one has waited, saturation flow [veh/s] (small where
-    blocked), vehicles that the roads beyond can take now, rate at which that room comes back [veh/s], seconds that
-    the queue has been green (0 at red). arrivals [N, H]: vehicles in second h. serve [V, 2]: share of the queue's
-    vehicles that may go in the stage with right of way, and giving way.
-    """
-
-    queue: F32
-    arrivals: F32
-    serve: F32
-
-
-class Weights(NamedTuple):
-    """Parameters of the model and of the cost; the same on every map.
-
-    patience: a queue's weight grows from here on with its first vehicle's wait [s];
-    start_loss: start-up loss [s]; yellow_use: seconds of yellow that still discharge [s];
-    tail: factor on the cost of what is left at the horizon; tail_red: extra wait of what is left at red [s];
-    gap: seconds of clear foe traffic that a permissive vehicle needs; sneak: permissive rate against a standing foe
-    queue, share of saturation; step: seconds between decisions inside the search.
-    """
-
-    patience: float
-    start_loss: float
-    yellow_use: int
-    tail: float
-    tail_red: float
-    gap: int
-    sneak: float
-    step: int
-
-
-class Nodes(NamedTuple):
-    """Scratch for one intersection: B nodes for each of the seconds 0 to H, and one spare row for the child in work.
-
-    filled [H + 2] nodes in use; place [H + 2, B, 3]: stage (local, -1 for a row that is no stage), second its greens
-    began (negative: before now), parent (second * B + b, -1 at the root); value [H + 2, B, 2]: cost so far and score
-    (cost plus tail) [veh s]; queues [H + 2, B, Lmax, 5]: vehicles left, wait of the first [s], seconds of green,
-    chance that no vehicle whose movement is red bars the lane yet, vehicles sent off since now.
-    """
-
-    filled: I32
-    place: I32
-    value: F32
-    queues: F32
-
-
-def make_nodes(horizon: int, beam: int, queues: int) -> Nodes:
-    """Allocate scratch for intersections with up to ``queues`` queues."""
-    return Nodes(
-        filled=np.zeros(horizon + 2, np.int32),
-        place=np.zeros((horizon + 2, beam, 3), np.int32),
-        value=np.zeros((horizon + 2, beam, 2), np.float32),
-        queues=np.zeros((horizon + 2, beam, queues, 5), np.float32),
-    )
 
 
 @kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from citybrain_kernels.planner import Weights
+from citybrain_kernels.planner_tables import Weights
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,161 @@
+"""Lays out a site for the planner's kernels: queues, stages, who is served when and gives way to whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from citybrain.network import csr
+from citybrain.signals import Aspect, GroupKind
+from citybrain.timings import interstage_tenths
+from citybrain_kernels.planner_tables import Layout, Wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from citybrain.control.interface import Site
+
+
+def lay_out(site: Site) -> tuple[Layout, Wiring]:
+    """Make the planner's tables of a site."""
+    return _Draft(site).tables()
+
+
+def _ints(values: Iterable[int]) -> NDArray[np.int32]:
+    return np.array(list(values), dtype=np.int32)
+
+
+class _Draft:
+    """Tables in the making."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        signals = site.signals
+        self.stage_ptr, self.stage_row = csr([signals.stages(i).tolist() for i in range(signals.n_intersections)])
+        self._number_queues()
+        self._list_serving()
+
+    def _number_queues(self) -> None:
+        """Queues of an intersection: its stop-line lanes, then its pedestrian groups."""
+        network, signals = self._site.network, self._site.signals
+        self.lane_queue: dict[int, int] = {}
+        self.walk_queue: dict[int, int] = {}
+        rows: list[list[int]] = []
+        for i in range(signals.n_intersections):
+            row = []
+            for a in range(int(network.approach_ptr[i]), int(network.approach_ptr[i + 1])):
+                row.append(len(self.lane_queue) + len(self.walk_queue))
+                self.lane_queue[int(network.approach_lane[a])] = row[-1]
+            for g in range(int(signals.group_ptr[i]), int(signals.group_ptr[i + 1])):
+                if signals.group_kind[g] == GroupKind.PEDESTRIAN:
+                    row.append(len(self.lane_queue) + len(self.walk_queue))
+                    self.walk_queue[g] = row[-1]
+            rows.append(row)
+        self.queue_ptr = csr(rows)[0]
+        stages = np.diff(self.stage_ptr)
+        self.serve_ptr = np.concatenate([[0], np.cumsum(stages * np.diff(self.queue_ptr))]).astype(np.int32)
+
+    def _list_serving(self) -> None:
+        """Who goes in which stage, with right of way or giving way to whom."""
+        network, signals = self._site.network, self._site.signals
+        self.serving: list[tuple[int, int, bool]] = []
+        self.walking: list[int] = []
+        self.ending: list[list[int]] = []
+        self.green: list[tuple[int, int]] = [(queue, g) for g, queue in self.walk_queue.items()]
+        self.foes: list[set[int]] = [set() for _ in range(int(self.serve_ptr[-1]))]
+        group: dict[int, int] = {}
+        moves: list[list[int]] = [[] for _ in range(signals.n_intersections)]
+        for m in np.flatnonzero(network.move_intersection >= 0).tolist():
+            i = int(network.move_intersection[m])
+            g = int(signals.lamp_group[signals.lamp_ptr[i] + network.move_lamp[m]])
+            if g >= 0:
+                group[m] = g
+                moves[i].append(m)
+                self.green.append((self.lane_queue[int(network.move_from[m])], g))
+        for i in range(signals.n_intersections):
+            for s in range(int(self.stage_ptr[i]), int(self.stage_ptr[i + 1])):
+                self._list_stage(i, s, {m: group[m] for m in moves[i]})
+
+    def _list_stage(self, i: int, s: int, group: dict[int, int]) -> None:
+        network, signals = self._site.network, self._site.signals
+        g0, q0 = int(signals.group_ptr[i]), int(self.queue_ptr[i])
+        n = int(self.queue_ptr[i + 1]) - q0
+        aspects = signals.aspects(int(self.stage_row[s]))
+        base = int(self.serve_ptr[i]) + (s - int(self.stage_ptr[i])) * n - q0
+        self.ending.append([g0 + k for k, aspect in enumerate(aspects) if aspect < Aspect.PERMISSIVE])
+        going = {m: int(aspects[g - g0]) for m, g in group.items() if aspects[g - g0] >= Aspect.PERMISSIVE}
+        for m, aspect in going.items():
+            pair = base + self.lane_queue[int(network.move_from[m])]
+            self.serving.append((pair, m, aspect == Aspect.PROTECTED))
+            if aspect == Aspect.PERMISSIVE:
+                foes = network.move_yield[network.move_yield_ptr[m] : network.move_yield_ptr[m + 1]].tolist()
+                lanes = (int(network.move_from[foe]) for foe in foes if foe in going)
+                self.foes[pair].update(self.lane_queue[lane] - q0 for lane in lanes)
+        for k, aspect in enumerate(aspects):
+            if aspect >= Aspect.PERMISSIVE and signals.group_kind[g0 + k] == GroupKind.PEDESTRIAN:
+                self.walking.append(base + self.walk_queue[g0 + k])
+
+    def _changes(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+        """Seconds of every change from a row to a stage, and the stages' minimum greens."""
+        signals, timings = self._site.signals, self._site.timings
+        tenths_ptr, tenths = interstage_tenths(signals, timings)
+        ptr = np.zeros(signals.n_intersections + 1, dtype=np.int32)
+        blocks: list[NDArray[np.int32]] = []
+        least: list[int] = []
+        for i in range(signals.n_intersections):
+            r0, n_rows = int(signals.row_ptr[i]), int(signals.row_ptr[i + 1] - signals.row_ptr[i])
+            stages = self.stage_row[self.stage_ptr[i] : self.stage_ptr[i + 1]]
+            matrix = tenths[tenths_ptr[i] : tenths_ptr[i + 1]].reshape(n_rows, n_rows)[:, stages - r0]
+            blocks.append(-(-matrix.ravel() // 10))
+            ptr[i + 1] = ptr[i] + matrix.size
+            limits = timings.min_green[signals.group_ptr[i] : signals.group_ptr[i + 1]]
+            greens = (signals.aspects(int(row)) >= Aspect.PERMISSIVE for row in stages)
+            least.extend(max(1, -(-int(limits[green].max(initial=0)) // 10)) for green in greens)
+        return ptr, np.concatenate(blocks).astype(np.int32), _ints(least)
+
+    def tables(self) -> tuple[Layout, Wiring]:
+        """Pack everything."""
+        network, signals = self._site.network, self._site.signals
+        change_ptr, change, least = self._changes()
+        foe_ptr, foe_queue = csr([sorted(row) for row in self.foes])
+        ending_ptr, ending_group = csr(self.ending)
+        moves_of = [
+            network.lane_move[network.lane_move_ptr[x] : network.lane_move_ptr[x + 1]].tolist()
+            for x in network.approach_lane
+        ]
+        leave_ptr, leave_move = csr(moves_of)
+        layout = Layout(
+            queue_ptr=self.queue_ptr,
+            stage_ptr=self.stage_ptr,
+            row_ptr=signals.row_ptr,
+            stage_row=self.stage_row,
+            change_ptr=change_ptr,
+            change=change,
+            min_green=least,
+            serve_ptr=self.serve_ptr,
+            foe_ptr=foe_ptr,
+            foe_queue=foe_queue,
+        )
+        wiring = Wiring(
+            lane_queue=_ints(self.lane_queue[int(lane)] for lane in network.approach_lane),
+            approach_lane=network.approach_lane,
+            leave_ptr=leave_ptr,
+            leave_move=leave_move,
+            move_to=network.move_to,
+            walk_queue=_ints(self.walk_queue.values()),
+            walk_group=_ints(self.walk_queue),
+            green_queue=_ints(queue for queue, _ in self.green),
+            green_group=_ints(g for _, g in self.green),
+            serve_pair=_ints(pair for pair, _, _ in self.serving),
+            serve_move=_ints(m for _, m, _ in self.serving),
+            serve_right=np.array([right for _, _, right in self.serving], dtype=np.bool_),
+            walk_pair=_ints(self.walking),
+            ending_ptr=ending_ptr,
+            ending_group=ending_group,
+            min_green=self._site.timings.min_green,
+            row_is_stage=signals.row_is_stage,
+        )
+        return layout, wiring
