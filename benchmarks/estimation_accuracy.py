@@ -57,7 +57,9 @@ def measure(job: tuple[str, str, str, float, int]) -> dict[str, object]:
     begin = street.config.begin_s
     controller = make_controller(controller_name, site)
     guard = LampGuard(site.signals, site.timings, to_tenths(begin))
-    told, true, took = [], [], 0.0
+    told: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    true: list[tuple[Floats, Floats]] = []
+    took = 0.0
     row = {name: l for l, name in enumerate(network.lane_id)}
     with tempfile.TemporaryDirectory() as folder:
         options = SumoOptions(
@@ -81,7 +83,12 @@ def measure(job: tuple[str, str, str, float, int]) -> dict[str, object]:
     return {"scenario": Path(scenario).stem, "sensors": sensors, **compare(network, told, true, took)}
 
 
-def compare(network: Network, told: list, true: list, took: float) -> dict[str, object]:  # type: ignore[type-arg]
+def compare(
+    network: Network,
+    told: list[tuple[NDArray[np.float32], NDArray[np.float32]]],
+    true: list[tuple[Floats, Floats]],
+    took: float,
+) -> dict[str, object]:
     """Mean errors over stop-line lanes and seconds [veh], shares, and the estimator's time per tick [ms]."""
     lanes = network.approach_lane
     vehicles, queue = (np.array([tick[k] for tick in told])[:, lanes] for k in (0, 1))

@@ -16,7 +16,7 @@ from citybrain.state import HORIZON
 from citybrain.units import JAM_SPACING
 from citybrain_kernels.assimilation import MEMORY, Cameras, Loops
 from citybrain_kernels.lanes import Belief, Layout
-from citybrain_kernels.outlook import Upstream
+from citybrain_kernels.estimation import Upstream
 
 if TYPE_CHECKING:
     from citybrain.network import Network

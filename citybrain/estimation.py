@@ -16,7 +16,8 @@ from citybrain import cells
 from citybrain.errors import ContractError
 from citybrain.state import HORIZON, TrafficState
 from citybrain.units import TENTHS_PER_SECOND
-from citybrain_kernels import assimilation, lanes, outlook
+from citybrain_kernels import assimilation, lanes
+from citybrain_kernels import estimation as outlook
 
 if TYPE_CHECKING:
     from citybrain.decisions import LampState
@@ -87,7 +88,6 @@ class LaneEstimator:
         order = np.lexsort((batch.loop_on, batch.loop_time, batch.loop_sensor))
         assimilation.take_pulses(
             now,
-            layout,
             batch.loop_sensor[order],
             batch.loop_time[order],
             batch.loop_on[order],

@@ -16,6 +16,7 @@ from citybrain_kernels.lanes import Belief, Layout
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Singles = NDArray[np.float32]
 
 MEMORY = 16
 """Events that are remembered per loop, to know duplicates."""
@@ -99,7 +100,6 @@ class Cameras(NamedTuple):
 @kernel
 def take_pulses(
     now: float,
-    layout: Layout,
     event_sensor: Ints,
     event_time: Floats,
     event_on: Bools,
@@ -153,10 +153,10 @@ def take_pulses(
 @kernel
 def _known(loops: Loops, x: int, t: float, on: bool) -> bool:
     """Whether the same event was taken in before."""
+    known = False
     for r in range(MEMORY):
-        if loops.past_time[x, r] == t and loops.past_on[x, r] == on:
-            return True
-    return False
+        known = known or (loops.past_time[x, r] == t and loops.past_on[x, r] == on)
+    return known
 
 
 @kernel
@@ -173,8 +173,8 @@ def _is_double(loops: Loops, x: int, t: float) -> bool:
 def _was_green(t: float, l: int, belief: Belief) -> bool:
     """Whether traffic of the lane was leaving at time ``t``."""
     if belief.green_from[l] > belief.green_to[l]:
-        return t >= belief.green_from[l]
-    return t <= belief.green_to[l] + LATE_STOP
+        return bool(t >= belief.green_from[l])
+    return bool(t <= belief.green_to[l] + LATE_STOP)
 
 
 @kernel
@@ -295,9 +295,9 @@ def take_frames(
     object_sensor: Ints,
     object_time: Floats,
     object_lane: Ints,
-    object_distance: Floats,
-    object_speed: Floats,
-    object_confidence: Floats,
+    object_distance: Singles,
+    object_speed: Singles,
+    object_confidence: Singles,
     cameras: Cameras,
     belief: Belief,
     evidence: Floats,

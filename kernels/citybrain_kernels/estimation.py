@@ -1,0 +1,208 @@
+"""What a traffic state tells: totals per lane, waits at stop lines, and arrivals over the next minute."""
+
+# l = lanes, c = cells, a = stop-line lanes, m = movements, h = seconds ahead, u = upstream places of stop lines
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from citybrain_kernels.accelerate import kernel
+from citybrain_kernels.lanes import PERMISSIVE, PROTECTED, Belief, Bytes, Layout
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Singles = NDArray[np.float32]
+
+FLOW_MEMORY = 60.0
+HEAD_STANDS = 0.35
+"""Standing vehicles at the stop line [veh] from which on a first vehicle is believed to wait."""
+BLOCKED_AFTER = 12.0
+EVIDENCE_MEMORY = 30.0
+"""Time in which confidence decays to a third [s]."""
+FULL = 0.7
+"""A lane whose entrance cell stands this full takes in no more."""
+
+
+class Upstream(NamedTuple):
+    """From where vehicles come to each stop line: a CSR over stop-line lanes of places, nearest first.
+
+    Attributes
+    ----------
+    ptr : [A + 1] places of each stop-line lane; the first of each is the lane itself.
+    lane : [U]. offset : [U] seconds from the lane's end to the stop line.
+    parent : [U] place (within all U) that the lane leads to, -1 for the stop-line lane itself.
+    move : [U] movement from the lane towards the parent's road. direct : [U] it leads to the parent's lane.
+    """
+
+    ptr: Ints
+    lane: Ints
+    offset: Ints
+    parent: Ints
+    move: Ints
+    direct: Bools
+
+
+@kernel
+def sum_lanes(
+    now: float,
+    layout: Layout,
+    belief: Belief,
+    evidence: Floats,
+    sureness: Floats,
+    smooth_flow: Floats,
+    out_vehicles: Singles,
+    out_queue: Singles,
+    out_back: Singles,
+    out_room: Singles,
+    out_flow: Singles,
+    out_occupancy: Singles,
+    out_confidence: Singles,
+    out_age: Singles,
+) -> None:
+    """Sum up the cells of every lane.
+
+    Parameters
+    ----------
+    now : [s]. evidence : [L] time of the last evidence [s]. sureness : [L] confidence under fresh evidence.
+    smooth_flow : [L] memory of the outflow [veh/s], updated.
+    out_* : [L] vehicles, queue [veh], back of queue [m], room [veh], flow [veh/s], occupancy, confidence, age [s].
+    """
+    content, standing = belief.content, belief.standing
+    for l in range(len(layout.cell_length)):
+        first = layout.cell_ptr[l]
+        last = layout.cell_ptr[l + 1] - 1
+        vehicles = 0.0
+        queue = 0.0
+        back = 0.0
+        for c in range(first, last):
+            vehicles += content[c]
+            queue += standing[c]
+            if standing[c] > 0.3:
+                back = (c - first) * layout.cell_length[l] + layout.cell_length[l] * min(
+                    1.0, standing[c] / layout.storage[l]
+                )
+        capacity = layout.storage[l] * (last - first)
+        smooth_flow[l] += (belief.outflow[l] - smooth_flow[l]) / FLOW_MEMORY
+        age = max(0.0, now - evidence[l])
+        out_vehicles[l] = vehicles
+        out_queue[l] = queue
+        out_back[l] = back
+        out_room[l] = 0.0 if standing[last - 1] > FULL * layout.storage[l] else max(0.0, capacity - vehicles)
+        out_flow[l] = max(0.0, smooth_flow[l])
+        out_occupancy[l] = min(1.0, vehicles / capacity)
+        out_confidence[l] = 0.1 + (sureness[l] - 0.1) * np.exp(-age / EVIDENCE_MEMORY)
+        out_age[l] = age
+
+
+@kernel
+def watch_heads(
+    now: float,
+    layout: Layout,
+    aspect: Bytes,
+    stop_lane: Ints,
+    belief: Belief,
+    queue: Singles,
+    head_wait: Floats,
+    out_wait: Singles,
+    out_blocked: Bools,
+    out_discharge: Singles,
+) -> None:
+    """Follow the first vehicle of every stop line: how long it stands, and whether green does not move it.
+
+    Parameters
+    ----------
+    now : [s]. aspect : [G]. stop_lane : [A] lanes.
+    queue : [L]. head_wait : [A] memory [s], updated.
+    out_wait : [A] [s]. out_blocked : [A]. out_discharge : [A] [s/veh].
+    """
+    for a in range(len(stop_lane)):
+        l = stop_lane[a]
+        c = layout.cell_ptr[l]
+        stands = belief.standing[c] > HEAD_STANDS
+        left = now - belief.last_departure[l] < 1.0
+        head_wait[a] = head_wait[a] + 1.0 if stands and not left else 0.0
+        protected = False
+        gives_way = False
+        for m in range(layout.move_ptr[l], layout.move_ptr[l + 1]):
+            g = layout.move_group[m]
+            if g >= 0:
+                protected = protected or aspect[g] == PROTECTED
+                gives_way = gives_way or aspect[g] == PERMISSIVE
+        since = max(belief.green_from[l], belief.last_departure[l])
+        held = protected and not gives_way and now - since >= BLOCKED_AFTER
+        out_wait[a] = head_wait[a]
+        out_blocked[a] = held and queue[l] >= 1.0 and stands
+        out_discharge[a] = belief.headway[l]
+
+
+@kernel
+def foretell(
+    layout: Layout, belief: Belief, upstream: Upstream, weight: Floats, full: Bools, out: Singles, out_spill: Singles
+) -> None:
+    """Foretell when vehicles would reach each stop line, from cells of the lane and of lanes upstream.
+
+    Moving vehicles arrive after the free travel time. Standing ones upstream arrive at the saturation rate if their
+    movement may go; behind a red they do not count, and behind a full lane they wait to spill in.
+
+    Parameters
+    ----------
+    weight, full : [U] scratch: share of the place's vehicles that come here; all lanes from here on are full.
+    out : [A, H] [veh]. out_spill : [A] [veh].
+    """
+    content, standing = belief.content, belief.standing
+    horizon = out.shape[1]
+    for a in range(len(upstream.ptr) - 1):
+        out_spill[a] = 0.0
+        for h in range(horizon):
+            out[a, h] = 0.0
+        for u in range(upstream.ptr[a], upstream.ptr[a + 1]):
+            l = upstream.lane[u]
+            parent = upstream.parent[u]
+            share = 1.0
+            behind_full = False
+            signal = False
+            if parent >= 0:
+                m = upstream.move[u]
+                share = weight[parent] * belief.share[m] * belief.open[m] * _lane_share(layout, belief, upstream, u)
+                behind_full = full[parent]
+                signal = layout.move_group[m] >= 0
+            weight[u] = share
+            first, last = layout.cell_ptr[l], layout.cell_ptr[l + 1]
+            full[u] = (parent < 0 or behind_full) and standing[last - 2] > FULL * layout.storage[l]
+            if share < 1e-3:
+                continue
+            queued = 0.0
+            for c in range(first, last):
+                h = upstream.offset[u] + c - first
+                if h < horizon:
+                    out[a, h] += share * max(0.0, content[c] - standing[c])
+                queued += standing[c]
+            if parent >= 0:
+                if behind_full and not signal:
+                    out_spill[a] += share * queued
+                else:
+                    h = upstream.offset[u]
+                    while queued > 0.0 and h < horizon:
+                        out[a, h] += share * min(queued, 1.0 / belief.headway[l])
+                        queued -= 1.0 / belief.headway[l]
+                        h += 1
+            if layout.entry[l] and belief.demand[l] > 0.0:
+                for h in range(upstream.offset[u] + last - first, horizon):
+                    out[a, h] += share * belief.demand[l]
+
+
+@kernel
+def _lane_share(layout: Layout, belief: Belief, upstream: Upstream, u: int) -> float:
+    """Share of what a movement sends to a road that ends up on the parent's lane."""
+    lane = upstream.lane[upstream.parent[u]]
+    mixing = layout.mixing[lane]
+    share = 1.0 - mixing if upstream.direct[u] else 0.0
+    if mixing > 0.0:
+        use = 0.0
+        for l in range(layout.road_first[lane], layout.road_last[lane]):
+            if layout.mixing[l] > 0.0 and not layout.entry[l]:
+                use += belief.use[l] + 0.003
+        share += mixing * (belief.use[lane] + 0.003) / use
+    return share
