@@ -104,6 +104,7 @@ def own_timings(profile: str, constants: Mapping[str, float], signals: Signals) 
                 signals.conflicts(i),
                 limits[1, groups],
                 [ceil_tenths(s) if p else -1 for s, p in zip(clearance, pedestrian, strict=True)],
+                ceil_tenths(constants["gap_longest_s"]),
                 ceil_tenths(constants["red_clearance_longest_s"]),
             ).ravel()
         )
@@ -138,13 +139,19 @@ def _group_limits(cycle: Cycle, k: int, pedestrian: bool, constants: Mapping[str
 
 
 def intergreens(
-    cycle: Cycle, conflict: NDArray[np.uint8], yellow: NDArray[np.int32], crossing: Sequence[int], longest_red: int
+    cycle: Cycle,
+    conflict: NDArray[np.uint8],
+    yellow: NDArray[np.int32],
+    crossing: Sequence[int],
+    longest_gap: int,
+    longest_red: int,
 ) -> NDArray[np.int32]:
     """Intergreen [k, k] of every conflicting pair: what the program shows where b follows a directly.
 
     A gap lasts from an end of a's green to the next begin of b's; there is none where b is green at its begin or a
-    becomes green again before its end. It is *direct* if no stage is shown in it, and no third group ends its green
-    in it that conflicts with b, or that conflicts with a and also began in it: otherwise b waited for more than a.
+    becomes green again before its end. It is *direct* if no stage is shown in it, no third group ends its green in it
+    that conflicts with b, or that conflicts with a and also began in it, and, after vehicles, it is not longer than
+    ``longest_gap``: otherwise b waited for more than a.
     The intergreen is the shortest direct gap. A pair without direct gaps has a's yellow and the largest red clearance
     of the intersection's direct gaps, at most ``longest_red`` (pedestrians: the largest direct gap after pedestrians,
     or else the clearance of their crossing); and never more than its shortest gap, direct or not.
@@ -153,7 +160,7 @@ def intergreens(
     ----------
     yellow : [k] tenths.
     crossing : [k] clearance of the crossing at walking speed [tenths], -1 for vehicles.
-    longest_red : [tenths].
+    longest_gap, longest_red : [tenths].
     """
     n = len(conflict)
     greens = [cycle.runs(cycle.green(k), k) for k in range(n)]
@@ -168,7 +175,9 @@ def intergreens(
             gap = _gap(cycle, greens, end, a, b)
             if gap is not None:
                 gaps[a, b].append(gap)
-                if not cycle.stage_between(end, gap) and not _held_up(cycle, greens, conflict, end, gap, a, b):
+                too_long = crossing[a] < 0 and gap > longest_gap
+                waited = cycle.stage_between(end, gap) or _held_up(cycle, greens, conflict, end, gap, a, b)
+                if not too_long and not waited:
                     direct[a, b].append(gap)
     red = max((gap - int(yellow[a]) for (a, _), found in direct.items() if crossing[a] < 0 for gap in found), default=0)
     walk = max((gap for (a, _), found in direct.items() if crossing[a] >= 0 for gap in found), default=-1)
