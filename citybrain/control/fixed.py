@@ -76,7 +76,8 @@ class Timetable:
 class Fixed:
     """The scenario's own program by the clock, its yellow and all-red rows included.
 
-    Programs that a simulator would actuate run with their declared durations.
+    Programs that a simulator would actuate run with their declared durations. A row that begins between two ticks is
+    wanted from the later one on (SUMO would show it from the earlier one on).
     """
 
     def __init__(self, site: Site) -> None:

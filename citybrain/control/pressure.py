@@ -66,7 +66,7 @@ class MaxPressure(_Greedy):
     stand upstream of it because it is full, moving or not; a lane that leaves the network counts as empty.
 
     P. Varaiya, "Max pressure control of a network of signalized intersections",
-    Transportation Research Part C 36 (2013), eq. 14 and 15.
+    Transportation Research Part C 36 (2013).
     """
 
     def _weight(self, state: TrafficState) -> FloatArray:

@@ -26,7 +26,8 @@ LONGEST_CYCLE = 120 * TENTHS_PER_SECOND
 SATURATED = 0.95
 """From this sum of critical flow ratios on the formula has no meaning any more, and the longest cycle is taken."""
 SHORTEST_GREEN = TENTHS_PER_SECOND
-"""Of stages in which no group begins its green; the others have the minimum greens of their groups [tenths]."""
+"""Of stages in which no group goes green or from permissive to protected; the others have the longest minimum green of
+those that do [tenths]."""
 
 
 class Webster:
@@ -163,7 +164,7 @@ def _sequence_limits(site: Site, tables: StageTables) -> tuple[IntArray, IntArra
             interstage[now] = matrix[a - first, b - first]
             begins = signals.aspects(b) >= Aspect.PERMISSIVE
             if a != b:
-                begins &= signals.aspects(a) < Aspect.PERMISSIVE
+                begins &= signals.aspects(b) > signals.aspects(a)
             shortest[now] = max(SHORTEST_GREEN, int(min_green[begins].max(initial=0)))
     return interstage, shortest
 
