@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING
 
 from citybrain.errors import NetworkError, ScenarioError
+from citybrain_sim.demand_file import AT_BEGIN, EXPONENTIAL, UNTIMED, amount, gap
 from citybrain_sim.sumo_xml import parse_time, stream
 
 if TYPE_CHECKING:
     from citybrain_sim.sumo_config import SumoConfig
 
 NOT_FOR_ROADS = frozenset({"rail_signal", "rail_crossing"})
-WHEN_CALLED = frozenset({"triggered", "containerTriggered", "split"})
-"""Departures that are no time: the vehicle leaves when somebody boards."""
-AT_ONCE = frozenset({"begin", "now"})
-RANDOM_PERIOD = re.compile(r"exp\(\s*([0-9.eE+-]+)\s*\)")
 
 
 def count_signals(config: SumoConfig) -> int:
@@ -54,7 +50,7 @@ def count_vehicles(config: SumoConfig, begin_s: float, end_s: float | None) -> i
         nonlocal total
         if element in {"vehicle", "trip"}:
             depart = attributes["depart"]
-            total += depart in AT_ONCE or depart in WHEN_CALLED or begin_s <= parse_time(depart) < until
+            total += depart == AT_BEGIN or depart in UNTIMED or begin_s <= parse_time(depart) < until
         elif element == "flow":
             total += _flow_size(attributes, begin_s, until)
 
@@ -68,10 +64,12 @@ def _flow_size(flow: dict[str, str], begin_s: float, until: float) -> float:
 
     A flow without an end sends for a day, as SUMO lets it; one with a number alone sends it within its interval.
     """
-    first = begin_s if flow.get("begin", "begin") in AT_ONCE else parse_time(flow["begin"])
+    first = begin_s if flow.get("begin", AT_BEGIN) == AT_BEGIN else parse_time(flow["begin"])
     rate = _flow_rate(flow)
     last = parse_time(flow["end"]) if "end" in flow else first + 86400.0
-    number = float(flow["number"]) if "number" in flow else math.inf
+    number = amount(flow["number"]) if "number" in flow else math.inf
+    if rate is None and math.isinf(number):
+        raise ValueError("a flow needs a number, a rate or a period")
     if rate is None:
         rate = number / (last - first) if last > first else 0.0
     last = min(last, first + number / rate) if rate > 0 else last
@@ -82,10 +80,10 @@ def _flow_rate(flow: dict[str, str]) -> float | None:
     """Vehicles per second; None where the flow says only how many."""
     for hourly in ("vehsPerHour", "perHour"):
         if hourly in flow:
-            return float(flow[hourly]) / 3600.0
+            return amount(flow[hourly]) / 3600.0
     if "probability" in flow:
-        return float(flow["probability"])
+        return amount(flow["probability"])
     if "period" in flow:
-        random_rate = RANDOM_PERIOD.fullmatch(flow["period"])
-        return float(random_rate[1]) if random_rate else 1.0 / parse_time(flow["period"])
+        random_rate = EXPONENTIAL.fullmatch(flow["period"])
+        return amount(random_rate[1]) if random_rate else 1.0 / gap(flow["period"])
     return None

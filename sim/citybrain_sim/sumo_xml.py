@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
     Handler = Callable[[str, dict[str, str], str], None]
     """Called with an opened element's name, its attributes, and where it stands (file and line)."""
+    Closed = Callable[[str], None]
 
 GZIP_MAGIC = b"\x1f\x8b"
 INCLUDE_DEPTH = 8
 TIME = re.compile(r"([+-]?)(?:(?:(\d+):)?(\d+):(\d+):)?(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)")
 
 
-def stream(path: Path, handler: Handler, error: type[InputError]) -> None:
+def stream(path: Path, handler: Handler, error: type[InputError], closed: Closed | None = None) -> None:
     """Call ``handler`` for every element that opens in a file and in the files that it includes, in order.
 
     Parameters
@@ -35,6 +36,7 @@ def stream(path: Path, handler: Handler, error: type[InputError]) -> None:
     path : XML file, gzipped or not.
     handler : may raise ``KeyError`` for an attribute that is missing and ``ValueError`` for one that is malformed.
     error : class of the error to raise.
+    closed : called with the name of every element that closes, for whoever needs to know what stands in what.
 
     Raises
     ------
@@ -42,10 +44,10 @@ def stream(path: Path, handler: Handler, error: type[InputError]) -> None:
         Of class ``error``, with file and line: a file that cannot be read, malformed XML, a missing or malformed
         attribute, an endless chain of includes.
     """
-    _stream(path, handler, error, 0)
+    _stream(path, handler, error, closed, 0)
 
 
-def _stream(path: Path, handler: Handler, error: type[InputError], depth: int) -> None:
+def _stream(path: Path, handler: Handler, error: type[InputError], closed: Closed | None, depth: int) -> None:
     if depth > INCLUDE_DEPTH:
         raise error(f"{path}: files include each other more than {INCLUDE_DEPTH} deep; remove the circle")
     parser = expat.ParserCreate()
@@ -54,7 +56,7 @@ def _stream(path: Path, handler: Handler, error: type[InputError], depth: int) -
         where = f"{path}, line {parser.CurrentLineNumber}"
         try:
             if name == "include":
-                _stream(path.parent / attributes["href"], handler, error, depth + 1)
+                _stream(path.parent / attributes["href"], handler, error, closed, depth + 1)
             else:
                 handler(name, attributes, where)
         except KeyError as missing:
@@ -62,7 +64,12 @@ def _stream(path: Path, handler: Handler, error: type[InputError], depth: int) -
         except ValueError as malformed:
             raise error(f"{where}: <{name}> has a malformed attribute: {malformed}; correct it") from None
 
+    def ended(name: str) -> None:
+        if closed is not None and name != "include":
+            closed(name)
+
     parser.StartElementHandler = opened
+    parser.EndElementHandler = ended
     try:
         with _open(path) as file:
             parser.ParseFile(file)
