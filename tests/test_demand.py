@@ -154,6 +154,23 @@ def test_buses_and_who_depends_on_them_stay(tmp_path: Path) -> None:
         assert [step.tag for step in person] == ["walk", "ride"]
 
 
+def test_what_additional_files_hold_counts_too(tmp_path: Path) -> None:
+    beside = tmp_path / "stops.add.xml"
+    beside.write_text(
+        '<additional><busStop id="s" lane="a_0"/><route id="far" edges="a b"><stop busStop="s" duration="9"/></route>'
+        '<person id="rider" depart="190"><ride from="a" to="b" lines="lift"/></person></additional>',
+        encoding="utf-8",
+    )
+    body = '<vehicle id="bus" depart="150" route="far"/>\n<vehicle id="lift" depart="160" route="plain"/>'
+    config = replace(config_of(tmp_path, body, vehicles(20)), additional_files=(beside,))
+    root = varied(config, 0.05, 4, tmp_path)
+    assert {e.attrib["id"]: e.attrib["depart"] for e in root.iter("vehicle") if e.attrib["id"][0] != "v"} == {
+        "bus": "150",
+        "lift": "160",
+    }
+    assert not [e for e in root if e.tag in {"busStop", "person"}]
+
+
 def test_definitions_stand_before_their_use(tmp_path: Path) -> None:
     late = '<vehicle id="a" depart="1500" route="r"/>'
     definitions = '<route id="r" edges="x"/>\n<vTypeDistribution id="mix"><vType id="k"/></vTypeDistribution>'

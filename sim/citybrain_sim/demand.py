@@ -72,7 +72,7 @@ def demand_files(config: SumoConfig, factor: float, instance: int, folder: Path)
         raise ScenarioError(f"demand instance {instance}: give 0 (the demand as it stands) or more")
     if factor == 1.0 and instance == 0:
         return config.route_files
-    demand = read_demand(config.route_files, config.begin_s)
+    demand = read_demand(config.route_files, config.additional_files, config.begin_s)
     if not (demand.of(Kind.VEHICLE) or demand.of(Kind.FLOW)):
         raise ScenarioError(
             f"{config.path}: its route files hold no vehicle or flow that could vary (buses with stops, and vehicles "

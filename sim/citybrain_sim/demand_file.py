@@ -102,21 +102,32 @@ def gap(text: str) -> float:
     return value
 
 
-def read_demand(files: Iterable[Path], begin_s: float) -> Demand:
+def read_demand(files: Iterable[Path], beside: Iterable[Path], begin_s: float) -> Demand:
     """Read route files.
 
     Vehicles with stops (their own or their route's), with a public-transport line, or that a person or container
     rides in stay as they are, and so do persons who ride in a vehicle by its name.
+
+    Parameters
+    ----------
+    files : route files.
+    beside : additional files, read for the routes with stops and the riders that they hold.
+    begin_s : begin of the window [s].
 
     Raises
     ------
     ScenarioError
         With file and line: a file that cannot be read, malformed XML, a departure that is missing or no time.
     """
+    demand, others = (_read(paths, begin_s) for paths in (files, beside))
+    _hold(demand, others)
+    return demand
+
+
+def _read(files: Iterable[Path], begin_s: float) -> Demand:
     reader = _Reader(begin_s)
     for file in files:
         stream(file, reader.opened, ScenarioError, reader.closed)
-    _hold(reader.demand)
     return reader.demand
 
 
@@ -172,11 +183,13 @@ class _Reader:
         return Timed(element, kinds.get(element.tag, Kind.STAYS), self._last_s)
 
 
-def _hold(demand: Demand) -> None:
+def _hold(demand: Demand, others: Demand) -> None:
     """Mark what must stay: buses, and whoever depends on one vehicle or is depended on."""
-    stopping_routes = {e.get("id") for e in demand.definitions if e.tag == "route" and e.find("stop") is not None}
+    definitions = (*demand.definitions, *others.definitions)
+    stopping_routes = {e.get("id") for e in definitions if e.tag == "route" and e.find("stop") is not None}
     vehicles = {timed.element.get("id") for timed in demand.timed if timed.kind is Kind.VEHICLE}
-    ridden = {name for timed in demand.timed for name in _carriers(timed.element)} & vehicles
+    riders = (*demand.timed, *others.timed)
+    ridden = {name for timed in riders for name in _carriers(timed.element)} & vehicles
     for timed in demand.timed:
         element = timed.element
         is_bus = (
