@@ -87,7 +87,7 @@ def test_default_layout_has_two_loops_per_stop_line_lane_and_a_camera_per_approa
         *((SensorKind.ADVANCE_LOOP, lane) for lane in (2, 3, 5)),
         *((SensorKind.CAMERA, -1) for _ in range(2)),
     ]
-    assert sensors.distance.tolist() == [1, 1, 1, SHORT - 0.5, SHORT - 0.5, 60, 80, 80]
+    assert sensors.distance.tolist() == [2, 2, 2, SHORT - 0.5, SHORT - 0.5, 60, 80, 80]
     assert len(set(sensors.sensor_id)) == len(sensors.sensor_id)
 
 

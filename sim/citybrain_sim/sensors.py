@@ -18,8 +18,12 @@ from citybrain_sim.sensor_profiles import SensorProfile, load_sensor_profile
 
 __all__ = ["Detector", "SensorProfile", "load_sensor_profile", "place"]
 
-STOP_LOOP_DISTANCE = 1.0
-"""From a stop loop's downstream edge to the stop line [m]."""
+STOP_LOOP_DISTANCE = 2.0
+"""From a stop loop to the stop line [m]: the middle of a loop of 2 m whose downstream edge lies 1 m before the line.
+
+SUMO's loops are points, and its vehicles come to rest with their fronts 1.0 m before the line: a point at the
+downstream edge would not feel the first vehicle of a queue.
+"""
 ADVANCE_LOOP_DISTANCE = 60.0
 """From an advance loop to the stop line [m], where the lane is that long."""
 LANE_START = 0.5
