@@ -15,8 +15,8 @@ from citybrain.observations import SensorKind
 from citybrain.state import HORIZON
 from citybrain.units import JAM_SPACING
 from citybrain_kernels.assimilation import MEMORY, Cameras, Loops
-from citybrain_kernels.lanes import Belief, Layout
 from citybrain_kernels.estimation import Upstream
+from citybrain_kernels.lanes import Belief, Layout
 
 if TYPE_CHECKING:
     from citybrain.network import Network
@@ -135,6 +135,7 @@ def make_belief(network: Network, layout: Layout) -> Belief:
         crossings=np.zeros(n_l),
         covered=np.full(n_l, -1.0),
         head_free=np.full(n_l, -1.0),
+        green_age=np.full(n_l, -1.0),
         head_seen=np.full(n_l, LONG_AGO),
         last_departure=np.full(n_l, LONG_AGO),
         demand=np.where(layout.entry | layout.sensed, FIRST_DEMAND, -1.0),

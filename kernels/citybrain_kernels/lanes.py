@@ -35,6 +35,8 @@ LATE_DECAY = 0.5
 """Share kept per second of content that should have crossed a loop and did not."""
 SHARE_GAIN = 0.01
 """Step per second of the proportional fitting of turning shares."""
+GAP_OUT = 2.5
+"""A stop loop that is free for longer than this during green says that no queue stands there [s]."""
 START_RATE = 0.6
 """Share of the saturation rate in the first second of green; it is full after eight."""
 
@@ -103,6 +105,7 @@ class Belief(NamedTuple):
     departures, crossings : [L] counts of stop-line and advance loops since the last step.
     covered : [L] seconds that the advance loop has been covered; -1 while it is free.
     head_free : [L] seconds that the stop-line loop has been free; -1 while it is covered.
+    green_age : [L] seconds that all movements of the lane have had protected green; -1 otherwise.
     head_seen : [L] time when a camera last saw a vehicle stand at the lane's end [s].
     last_departure : [L] time of the last departure [s].
     demand : [L] long-run flow [veh/s]; -1 unknown.
@@ -129,6 +132,7 @@ class Belief(NamedTuple):
     crossings: Floats
     covered: Floats
     head_free: Floats
+    green_age: Floats
     head_seen: Floats
     last_departure: Floats
     demand: Floats
@@ -167,10 +171,15 @@ def read_lamps(now: float, layout: Layout, aspect: Bytes, aspect_since: Floats, 
                     belief.open[m] = PERMISSIVE_RATE
     for l in range(len(layout.cell_length)):
         shown = False
+        sure = True
         since = now
+        fully = -1e9
         for m in range(layout.move_ptr[l], layout.move_ptr[l + 1]):
+            g = layout.move_group[m]
+            if g >= 0:
+                sure = sure and aspect[g] == PROTECTED
+                fully = max(fully, aspect_since[g])
             if belief.open[m] > 0.0:
-                g = layout.move_group[m]
                 shown = True
                 if g >= 0 and aspect[g] >= PERMISSIVE and aspect_since[g] < since:
                     since = aspect_since[g]
@@ -180,6 +189,7 @@ def read_lamps(now: float, layout: Layout, aspect: Bytes, aspect_since: Floats, 
             belief.credit[l] = 1.0
         elif was and not shown:
             belief.green_to[l] = now
+        belief.green_age[l] = now - fully if sure else -1.0
 
 
 @kernel
@@ -306,7 +316,7 @@ def move_on(layout: Layout, belief: Belief) -> None:
             rest -= taken
             c += 1
         left = old - out
-        if layout.stop_loop[l] and belief.head_free[l] >= 0.0 and belief.green_from[l] > belief.green_to[l]:
+        if layout.stop_loop[l] and min(belief.head_free[l], belief.green_age[l]) > GAP_OUT:
             left *= LATE_DECAY
         content[first] = left
         _settle(content, pace, standing, first, out, old)
