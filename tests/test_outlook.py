@@ -1,0 +1,91 @@
+"""The planner's outlook against its readable twin, and how it keeps plans."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from citybrain.control.planner import SIGHT, Planner
+from citybrain.control.planner_tables import lay_out
+from citybrain.decisions import LampState
+from citybrain.state import HORIZON, TrafficState
+from citybrain_kernels import outlook as kernel
+from citybrain_kernels.planner_tables import Belief, Outlook, Shown
+from tests.reference import outlook as twin
+from tests.sites import lamps_showing, random_state, small_site
+
+TIME = 36_000
+SITE = small_site()
+
+
+def seen(seed: int) -> tuple[Outlook, NDArray[np.int32], NDArray[np.bool_], LampState, TrafficState]:
+    """Outlook, hold, due, lamps and state for random traffic and random stages."""
+    rng = np.random.default_rng(seed)
+    state = random_state(SITE, rng, TIME)
+    rows = [int(rng.choice(SITE.signals.stages(i))) for i in range(SITE.signals.n_intersections)]
+    lamps = lamps_showing(SITE, TIME, rows, TIME - 10 * int(rng.integers(0, 12)))
+    layout, wiring = lay_out(SITE)
+    outlook = kernel.make_outlook(int(layout.queue_ptr[-1]), HORIZON, int(layout.serve_ptr[-1]))
+    belief = Belief(*(getattr(state, name) for name in Belief._fields))
+    shown = Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since)
+    hold, due = np.zeros(len(layout.stage_row), np.int32), np.zeros(len(rows), np.bool_)
+    kernel.fill_lanes(wiring, belief, SIGHT, outlook)
+    kernel.fill_walks(TIME, wiring, shown, SIGHT, outlook)
+    kernel.fill_serving(TIME, wiring, belief, shown, outlook)
+    kernel.find_due(TIME, layout, wiring, shown, outlook, hold, due)
+    return outlook, hold, due, lamps, state
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_outlook_equals_its_twin(seed: int) -> None:
+    outlook, hold, _, lamps, state = seen(seed)
+    layout, wiring = lay_out(SITE)
+    for a, k in enumerate(wiring.lane_queue):
+        expected = twin.lane_queue(SITE, state, lamps, SIGHT, a)
+        assert outlook.queue[k] == pytest.approx(np.array(expected, np.float32), rel=1e-5)
+        np.testing.assert_array_equal(outlook.arrivals[k], state.arrivals[a])
+    for i in range(SITE.signals.n_intersections):
+        n = int(layout.queue_ptr[i + 1] - layout.queue_ptr[i])
+        for p, s in enumerate(range(int(layout.stage_ptr[i]), int(layout.stage_ptr[i + 1]))):
+            row = int(layout.stage_row[s])
+            assert hold[s] == twin.held_for(SITE, TIME, lamps, i, row)
+            for a in range(int(SITE.network.approach_ptr[i]), int(SITE.network.approach_ptr[i + 1])):
+                pair = int(layout.serve_ptr[i]) + p * n + int(wiring.lane_queue[a] - layout.queue_ptr[i])
+                share = twin.served(SITE, state, row, a)
+                assert outlook.serve[pair] == pytest.approx(np.array(share), abs=1e-5)
+
+
+def test_pedestrians_wait_at_red_and_go_at_green() -> None:
+    layout, wiring = lay_out(SITE)
+    assert len(wiring.walk_queue) == 1
+    outlook, _, _, lamps, _ = seen(3)
+    k, g = int(wiring.walk_queue[0]), int(wiring.walk_group[0])
+    red = lamps.aspect[g] < 2
+    assert (outlook.queue[k, 0] > 0) == (red and lamps.aspect_since[g] < TIME)
+    assert layout.queue_ptr[-1] == len(wiring.lane_queue) + 1
+
+
+def test_nobody_decides_in_an_interstage() -> None:
+    state = random_state(SITE, np.random.default_rng(1), TIME)
+    rows = [int(SITE.signals.stages(i)[0]) for i in range(SITE.signals.n_intersections)]
+    still = lamps_showing(SITE, TIME, rows, TIME - 600)
+    changing = LampState(
+        still.time, still.row, np.ones(len(rows), np.bool_), still.since, still.aspect, still.aspect_since
+    )
+    wish = Planner(SITE).decide(state, changing)
+    np.testing.assert_array_equal(wish.plan_row[:, 0], rows)
+    assert (wish.plan_row[:, 1:] == -1).all()
+
+
+def test_plans_are_kept_until_the_next_and_lose_what_is_over() -> None:
+    plan_row = np.array([[4, 5, 6, -1], [7, 8, -1, -1]], np.int32)
+    plan_start = np.array([[0, 100, 300, -1], [0, 400, -1, -1]], np.int64)
+    nothing = np.full((2, 4), -1, np.int32)
+    row, since = np.array([5, 9], np.int32), np.array([110, 150], np.int64)
+    kernel.keep_plans(200, np.zeros(2, np.bool_), row, since, nothing, nothing, plan_row, plan_start)
+    assert plan_row.tolist() == [[5, 6, -1, -1], [9, -1, -1, -1]]
+    assert plan_start.tolist() == [[100, 300, -1, -1], [150, -1, -1, -1]]
