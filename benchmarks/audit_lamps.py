@@ -1,4 +1,6 @@
-"""Audit the lamps of a run: ``python benchmarks/audit_lamps.py RUN_FOLDER [RUN_FOLDER...]``.
+"""Audit the lamps of a run: ``python benchmarks/audit_lamps.py FOLDER [FOLDER...]``.
+
+A folder is a run's, or holds runs at any depth; runs that SUMO controlled by itself have no lamps recorded.
 
 Reads what was shown (``commands.parquet``), the limits that were promised (``timings.json``) and, through
 ``manifest.json``, SUMO's own configuration and network. Shares no code with the engine. Foes come from the right-of-way
@@ -244,13 +246,14 @@ def audit(folder: Path) -> list[Breach]:
 
 def main(folders: list[str]) -> int:
     """Audit runs, print what was found, return the exit code."""
-    if not folders:
-        print(__doc__)
+    runs = sorted(path.parent for folder in folders for path in Path(folder).rglob("commands.parquet"))
+    if not runs:
+        print(f"no commands.parquet in {', '.join(folders) or 'no folder'}; give folders of runs", file=sys.stderr)
         return 2
     worst = 0
-    for folder in folders:
+    for folder in runs:
         try:
-            found = audit(Path(folder))
+            found = audit(folder)
         except (OSError, KeyError, ValueError, ET.ParseError) as error:
             print(f"{folder}: cannot be audited: {type(error).__name__}: {error}", file=sys.stderr)
             return 2

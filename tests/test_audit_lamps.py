@@ -70,9 +70,11 @@ def kinds(folder: Path, record: Sequence[tuple[float, str]], net: str = NET, lim
 
 
 def test_a_lawful_record_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert kinds(tmp_path, LAWFUL) == set()
+    run = tmp_path / "runs" / "X"
+    run.mkdir(parents=True)
+    assert kinds(run, LAWFUL) == set()
     assert audit_lamps.main([str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"{tmp_path}: lawful\n"
+    assert capsys.readouterr().out == f"{run}: lawful\n"
 
 
 @pytest.mark.parametrize(
@@ -108,9 +110,13 @@ def test_promises_are_checked_too(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], [str(tmp_path)]):
+        assert audit_lamps.main(arguments) == 2
+        assert "no commands.parquet" in capsys.readouterr().err
+    kinds(tmp_path, LAWFUL)
+    (tmp_path / "timings.json").unlink()
     assert audit_lamps.main([str(tmp_path)]) == 2
     assert "cannot be audited" in capsys.readouterr().err
-    assert audit_lamps.main([]) == 2
 
 
 def shown(network: Network, signals: Signals, guard: LampGuard, wishes: np.ndarray) -> list[tuple[float, str, str]]:
