@@ -140,6 +140,7 @@ def make_belief(network: Network, layout: Layout) -> Belief:
         last_departure=np.full(n_l, LONG_AGO),
         demand=np.where(layout.entry | layout.sensed, FIRST_DEMAND, -1.0),
         use=np.full(n_l, FIRST_DEMAND),
+        part=np.zeros(n_l),
         stream=np.full(n_m, FIRST_DEMAND / 4),
         asked=np.zeros(n_l),
         sent=np.zeros(n_l),

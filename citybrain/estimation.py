@@ -57,6 +57,7 @@ class LaneEstimator:
         self._head_wait = np.zeros(network.n_approach_lanes)
         self._weight = np.zeros(len(self._upstream.lane))
         self._full = np.zeros(len(self._upstream.lane), dtype=np.bool_)
+        self._beyond = np.zeros(HORIZON)
         self._begin: int | None = None
         self._last = 0
 
@@ -76,18 +77,23 @@ class LaneEstimator:
         if batch.time < self._last:
             raise ContractError(f"batch of time {batch.time} after one of time {self._last} [tenths of a second]")
         now = batch.time / TENTHS_PER_SECOND
-        self._predict(batch, lamps, now)
+        self._predict(batch, lamps, now, self._begin)
         self._correct(batch, now)
         self._last = batch.time
         return self._outlook(batch.time, lamps, now)
 
-    def _predict(self, batch: ObservationBatch, lamps: LampState, now: float) -> None:
+    def _predict(self, batch: ObservationBatch, lamps: LampState, now: float, begin: int) -> None:
         belief, layout = self._belief, self._layout
         since = lamps.aspect_since / TENTHS_PER_SECOND
-        lanes.read_lamps(now, layout, lamps.aspect, since, belief)
         order = np.lexsort((batch.loop_on, batch.loop_time, batch.loop_sensor))
-        assimilation.take_pulses(
+        steps = batch.time // TENTHS_PER_SECOND - self._last // TENTHS_PER_SECOND
+        assimilation.predict(
             now,
+            (batch.time - begin) / TENTHS_PER_SECOND,
+            min(steps, LONGEST_GAP),
+            layout,
+            lamps.aspect,
+            since,
             batch.loop_sensor[order],
             batch.loop_time[order],
             batch.loop_on[order],
@@ -95,14 +101,6 @@ class LaneEstimator:
             belief,
             self._evidence,
         )
-        assimilation.read_presence(now, self._loops, belief)
-        steps = batch.time // TENTHS_PER_SECOND - self._last // TENTHS_PER_SECOND
-        for step in range(min(steps, LONGEST_GAP), 0, -1):
-            lanes.step(now - step + 1, now - self._seconds(self._begin or 0), layout, belief)
-
-    @staticmethod
-    def _seconds(tenths: int) -> float:
-        return tenths / TENTHS_PER_SECOND
 
     def _correct(self, batch: ObservationBatch, now: float) -> None:
         frames = np.lexsort((batch.frame_time, batch.frame_sensor))
@@ -116,7 +114,7 @@ class LaneEstimator:
                 batch.object_sensor,
             )
         )
-        assimilation.take_frames(
+        assimilation.correct(
             now,
             self._layout,
             batch.frame_sensor[frames],
@@ -128,10 +126,10 @@ class LaneEstimator:
             batch.object_speed[objects],
             batch.object_confidence[objects],
             self._cameras,
+            self._loops,
             self._belief,
             self._evidence,
         )
-        assimilation.hold_presence(now, self._layout, self._loops, self._belief)
 
     def _outlook(self, time: int, lamps: LampState, now: float) -> TrafficState:
         n_l, n_a = self._network.n_lanes, self._network.n_approach_lanes
@@ -167,7 +165,9 @@ class LaneEstimator:
             blocked,
             discharge,
         )
-        outlook.foretell(self._layout, self._belief, self._upstream, self._weight, self._full, arrivals, spill)
+        outlook.foretell(
+            self._layout, self._belief, self._upstream, self._weight, self._full, self._beyond, arrivals, spill
+        )
         return TrafficState(
             time=time,
             vehicles=vehicles,

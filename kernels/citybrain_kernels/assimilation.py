@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citybrain_kernels.accelerate import kernel
-from citybrain_kernels.lanes import Belief, Layout
+from citybrain_kernels.lanes import Belief, Bytes, Layout, read_lamps, step
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -95,6 +95,72 @@ class Cameras(NamedTuple):
     sight_of: Ints
     seen: Floats
     seen_standing: Floats
+
+
+@kernel
+def predict(
+    now: float,
+    seconds: float,
+    steps: int,
+    layout: Layout,
+    aspect: Bytes,
+    aspect_since: Floats,
+    event_sensor: Ints,
+    event_time: Floats,
+    event_on: Bools,
+    loops: Loops,
+    belief: Belief,
+    evidence: Floats,
+) -> None:
+    """Read lamps and pulses and move all lanes on by ``steps`` seconds: one call, because a call costs as much as a
+    small city.
+
+    Parameters
+    ----------
+    now : [s]. seconds : since the estimator began [s].
+    aspect, aspect_since : [G]. event_* : [E], as in :func:`take_pulses`.
+    """
+    read_lamps(now, layout, aspect, aspect_since, belief)
+    take_pulses(now, event_sensor, event_time, event_on, loops, belief, evidence)
+    read_presence(now, loops, belief)
+    for k in range(steps):
+        step(now - (steps - 1 - k), seconds, layout, belief)
+
+
+@kernel
+def correct(
+    now: float,
+    layout: Layout,
+    frame_sensor: Ints,
+    frame_time: Floats,
+    object_sensor: Ints,
+    object_time: Floats,
+    object_lane: Ints,
+    object_distance: Singles,
+    object_speed: Singles,
+    object_confidence: Singles,
+    cameras: Cameras,
+    loops: Loops,
+    belief: Belief,
+    evidence: Floats,
+) -> None:
+    """Correct the prediction by camera frames, then by what covered loops prove; arguments as in those kernels."""
+    take_frames(
+        now,
+        layout,
+        frame_sensor,
+        frame_time,
+        object_sensor,
+        object_time,
+        object_lane,
+        object_distance,
+        object_speed,
+        object_confidence,
+        cameras,
+        belief,
+        evidence,
+    )
+    hold_presence(now, layout, loops, belief)
 
 
 @kernel

@@ -21,6 +21,7 @@ HEAD_STANDS = 0.35
 BLOCKED_AFTER = 12.0
 EVIDENCE_MEMORY = 30.0
 """Time in which confidence decays to a third [s]."""
+LEAST_WEIGHT = 1e-3
 FULL = 0.7
 """A lane whose entrance cell stands this full takes in no more."""
 
@@ -139,7 +140,14 @@ def watch_heads(
 
 @kernel
 def foretell(
-    layout: Layout, belief: Belief, upstream: Upstream, weight: Floats, full: Bools, out: Singles, out_spill: Singles
+    layout: Layout,
+    belief: Belief,
+    upstream: Upstream,
+    weight: Floats,
+    full: Bools,
+    beyond: Floats,
+    out: Singles,
+    out_spill: Singles,
 ) -> None:
     """Foretell when vehicles would reach each stop line, from cells of the lane and of lanes upstream.
 
@@ -149,60 +157,52 @@ def foretell(
     Parameters
     ----------
     weight, full : [U] scratch: share of the place's vehicles that come here; all lanes from here on are full.
+    beyond : [H] scratch: by how much the flow from outside the network grows in that second [veh/s].
     out : [A, H] [veh]. out_spill : [A] [veh].
     """
-    content, standing = belief.content, belief.standing
+    content, standing, part, mixing = belief.content, belief.standing, belief.part, layout.mixing
+    cell_ptr, storage, offset, lane = layout.cell_ptr, layout.storage, upstream.offset, upstream.lane
+    headway, demand, entry = belief.headway, belief.demand, layout.entry
     horizon = out.shape[1]
+    out[:] = 0.0
     for a in range(len(upstream.ptr) - 1):
-        out_spill[a] = 0.0
-        for h in range(horizon):
-            out[a, h] = 0.0
+        spill = 0.0
+        beyond[:] = 0.0
         for u in range(upstream.ptr[a], upstream.ptr[a + 1]):
-            l = upstream.lane[u]
-            parent = upstream.parent[u]
+            l, parent = lane[u], upstream.parent[u]
             share = 1.0
-            behind_full = False
+            behind_full = parent < 0
             signal = False
             if parent >= 0:
-                m = upstream.move[u]
-                share = weight[parent] * belief.share[m] * belief.open[m] * _lane_share(layout, belief, upstream, u)
+                m, k = upstream.move[u], lane[parent]
+                to_lane = mixing[k] * part[k] + (1.0 - mixing[k] if upstream.direct[u] else 0.0)
+                share = weight[parent] * belief.share[m] * belief.open[m] * to_lane
                 behind_full = full[parent]
                 signal = layout.move_group[m] >= 0
             weight[u] = share
-            first, last = layout.cell_ptr[l], layout.cell_ptr[l + 1]
-            full[u] = (parent < 0 or behind_full) and standing[last - 2] > FULL * layout.storage[l]
-            if share < 1e-3:
+            first, last = cell_ptr[l], cell_ptr[l + 1]
+            full[u] = behind_full and standing[last - 2] > FULL * storage[l]
+            if share < LEAST_WEIGHT:
                 continue
             queued = 0.0
             for c in range(first, last):
-                h = upstream.offset[u] + c - first
+                queued += standing[c]
+                h = offset[u] + c - first
                 if h < horizon:
                     out[a, h] += share * max(0.0, content[c] - standing[c])
-                queued += standing[c]
-            if parent >= 0:
-                if behind_full and not signal:
-                    out_spill[a] += share * queued
-                else:
-                    h = upstream.offset[u]
-                    while queued > 0.0 and h < horizon:
-                        out[a, h] += share * min(queued, 1.0 / belief.headway[l])
-                        queued -= 1.0 / belief.headway[l]
-                        h += 1
-            if layout.entry[l] and belief.demand[l] > 0.0:
-                for h in range(upstream.offset[u] + last - first, horizon):
-                    out[a, h] += share * belief.demand[l]
-
-
-@kernel
-def _lane_share(layout: Layout, belief: Belief, upstream: Upstream, u: int) -> float:
-    """Share of what a movement sends to a road that ends up on the parent's lane."""
-    lane = upstream.lane[upstream.parent[u]]
-    mixing = layout.mixing[lane]
-    share = 1.0 - mixing if upstream.direct[u] else 0.0
-    if mixing > 0.0:
-        use = 0.0
-        for l in range(layout.road_first[lane], layout.road_last[lane]):
-            if layout.mixing[l] > 0.0 and not layout.entry[l]:
-                use += belief.use[l] + 0.003
-        share += mixing * (belief.use[lane] + 0.003) / use
-    return share
+            if parent >= 0 and behind_full and not signal:
+                spill += share * queued
+            elif parent >= 0:
+                h = offset[u]
+                while queued > LEAST_WEIGHT and h < horizon:
+                    out[a, h] += share * min(queued, 1.0 / headway[l])
+                    queued -= 1.0 / headway[l]
+                    h += 1
+            h = offset[u] + last - first
+            if entry[l] and demand[l] > 0.0 and h < horizon:
+                beyond[h] += share * demand[l]
+        out_spill[a] = spill
+        flow = 0.0
+        for h in range(horizon):
+            flow += beyond[h]
+            out[a, h] += flow

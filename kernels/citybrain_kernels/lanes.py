@@ -35,6 +35,10 @@ LATE_DECAY = 0.5
 """Share kept per second of content that should have crossed a loop and did not."""
 SHARE_GAIN = 0.01
 """Step per second of the proportional fitting of turning shares."""
+LEAST_USE = 0.003
+"""Flow that a lane is at least believed to attract [veh/s]."""
+NOTHING = 1e-4
+"""Contents below this are none [veh]; it also keeps them from numbers that processors are slow with."""
 GAP_OUT = 2.5
 """A stop loop that is free for longer than this during green says that no queue stands there [s]."""
 START_RATE = 0.6
@@ -110,6 +114,7 @@ class Belief(NamedTuple):
     last_departure : [L] time of the last departure [s].
     demand : [L] long-run flow [veh/s]; -1 unknown.
     use : [L] long-run measured flow of sensed lanes [veh/s].
+    part : [L] share of what is spread over the road's lanes that falls to this one.
     stream : [M] long-run flow of the movement [veh/s].
     asked, sent : [L] at the first lane of a road: long-run flow that its sensors ask for (-1 unknown), and that its
         feeders send [veh/s].
@@ -137,6 +142,7 @@ class Belief(NamedTuple):
     last_departure: Floats
     demand: Floats
     use: Floats
+    part: Floats
     stream: Floats
     asked: Floats
     sent: Floats
@@ -274,19 +280,17 @@ def enter(layout: Layout, belief: Belief) -> None:
         if layout.entry[l] and belief.demand[l] > 0.0:
             total = belief.demand[l]
         belief.inflow[l] = total
+    inflow, mixing = belief.inflow, layout.mixing
     l = 0
-    while l < len(layout.cell_length):
+    while l < len(inflow):
         end = layout.road_last[l]
         total = 0.0
-        use = 0.0
         for k in range(l, end):
-            if layout.mixing[k] > 0.0 and not layout.entry[k]:
-                total += belief.inflow[k]
-                use += belief.use[k] + 0.003
+            if mixing[k] > 0.0 and not layout.entry[k]:
+                total += inflow[k]
         for k in range(l, end):
-            if layout.mixing[k] > 0.0 and not layout.entry[k]:
-                spread = total * (belief.use[k] + 0.003) / use
-                belief.inflow[k] += layout.mixing[k] * (spread - belief.inflow[k])
+            if mixing[k] > 0.0 and not layout.entry[k]:
+                inflow[k] += mixing[k] * (total * belief.part[k] - inflow[k])
         l = end
 
 
@@ -347,7 +351,9 @@ def move_on(layout: Layout, belief: Belief) -> None:
 @kernel
 def _settle(content: Floats, pace: Floats, standing: Floats, c: int, flow: float, old: float) -> None:
     """Update pace and standing vehicles of a cell that had ``old`` vehicles and let ``flow`` go."""
-    moved = flow / old if old > 1e-6 else 1.0
+    if content[c] < NOTHING:
+        content[c] = 0.0
+    moved = flow / old if old > NOTHING else 1.0
     pace[c] = min(1.0, max(PACE_MEMORY * pace[c], moved))
     standing[c] = content[c] if pace[c] < STANDING_PACE else 0.0
 
@@ -372,6 +378,7 @@ def learn_demand(seconds: float, layout: Layout, belief: Belief) -> None:
             belief.demand[l] = belief.use[l]
     for m in range(len(layout.move_to)):
         belief.stream[m] += gain * (belief.flux[m] - belief.stream[m])
+    _learn_parts(layout, belief)
     _balance_roads(layout, belief)
     for l in range(len(layout.cell_length)):
         first, last = layout.move_ptr[l], layout.move_ptr[l + 1]
@@ -392,6 +399,23 @@ def learn_demand(seconds: float, layout: Layout, belief: Belief) -> None:
             belief.share[m] /= total
         if not layout.sensed[l]:
             belief.demand[l] = flow / max(known, 0.2) if known > 0.0 else -1.0
+
+
+@kernel
+def _learn_parts(layout: Layout, belief: Belief) -> None:
+    """Split what is spread over a road's lanes by their measured flows."""
+    use, mixing = belief.use, layout.mixing
+    l = 0
+    while l < len(use):
+        end = layout.road_last[l]
+        total = 0.0
+        for k in range(l, end):
+            if mixing[k] > 0.0 and not layout.entry[k]:
+                total += use[k] + LEAST_USE
+        for k in range(l, end):
+            if mixing[k] > 0.0 and not layout.entry[k]:
+                belief.part[k] = (use[k] + LEAST_USE) / total
+        l = end
 
 
 @kernel
