@@ -118,11 +118,12 @@ class _Run:
                 if self._engine is not None:
                     began = stopwatch()
                     command = self._engine.tick(batch)
-                    self._engine_time_s += stopwatch() - began
+                    if self.end_s > self._street.scenario.begin_s:  # the first tick also loads or compiles the kernels
+                        self._engine_time_s += stopwatch() - began
                     self._plant.apply(command)
                 if self._recorder is not None:
                     self._recorder.drain()
-                if batch.time % LOOK_EVERY == 0:
+                if (batch.time - to_tenths(self._street.scenario.begin_s)) % LOOK_EVERY == 0:
                     self._look(on_progress)
             self._balance = self._plant.progress()
             self._gridlocked = is_gridlocked(self._plant.standing())

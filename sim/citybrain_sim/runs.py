@@ -120,7 +120,8 @@ class RunResult:
     gridlocked : at least 5 % of the vehicles on the network stood for over 300 s at the end.
     bent : how often each rule of the guard bent or refused a wish.
     longest_red_s : longest red of any signal group [s]; NaN without our engine.
-    engine_time_s, sumo_time_s, sensor_time_s, wall_time_s : where the time went [s].
+    engine_time_s : in the engine, from the second tick on (kernels are loaded in the first) [s].
+    sumo_time_s, sensor_time_s, wall_time_s : in SUMO, in reading and degrading sensors, in all [s].
     folder : where the records are.
     """
 
