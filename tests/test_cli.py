@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from citybrain import __version__
+from citybrain.control.registry import CONTROLLERS
 from citybrain.errors import InputError
+from citybrain.profiles import TIMING_PROFILES
+from citybrain_api.cli import app
 from citybrain_api.libraries import program
 from citybrain_api.options import read_names, read_seeds
+from citybrain_sim.runs import PROTOCOLS, SUMO_CONTROLLERS
+from citybrain_sim.sensor_profiles import sensor_profile_names
 
 NODES = """<nodes>
   <node id="centre" x="0" y="0" type="traffic_light"/>
@@ -35,6 +45,7 @@ CONFIG = """<configuration>
   <input><net-file value="tiny.net.xml"/><route-files value="tiny.rou.xml"/>{extra}</input>
   <time><begin value="0"/><end value="60"/></time>
 </configuration>"""
+LOOP = '<additional><inductionLoop id="loop" lane="nowhere_0" pos="-5" period="60" file="loops.xml"/></additional>'
 PROGRAM = re.compile(r"(<tlLogic.*?>).*?(</tlLogic>)", re.DOTALL)
 
 
@@ -45,6 +56,9 @@ class Outcome:
     code: int
     out: str
     err: str
+
+
+Command = Callable[..., Outcome]
 
 
 def citybrain(*arguments: object, cwd: Path) -> Outcome:
@@ -61,12 +75,28 @@ def citybrain(*arguments: object, cwd: Path) -> Outcome:
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Return the command inside this process, quicker: for what is refused before any simulation."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def call(*arguments: object) -> Outcome:
+        with pytest.raises(SystemExit) as left:
+            app([*map(str, arguments)], prog_name="citybrain")
+        out, err = capfd.readouterr()
+        return Outcome(int(left.value.code or 0), out, err)
+
+    return call
+
+
 def refused(outcome: Outcome, *names: str) -> None:
     """Assert one message on stderr that names what is wrong, exit code 2, and nothing else."""
     assert outcome.code == 2, outcome
     assert outcome.out == ""
     assert "Traceback" not in outcome.err
-    assert outcome.err.count("error:") + outcome.err.count("─ Error ") == 1, outcome.err
+    assert outcome.err.count("citybrain: error:") + outcome.err.count("─ Error ─") == 1, outcome.err
     for name in names:
         assert name in outcome.err
 
@@ -115,10 +145,21 @@ def with_program(net: str, *states: str) -> str:
     return changed
 
 
-def run(tiny: Scenario, *options: object, scenario: object = None) -> Outcome:
-    """Run the fixed plan on the small scenario."""
-    where = tiny.config if scenario is None else scenario
-    return citybrain("run", where, "--controller", "fixed", *options, cwd=tiny.folder)
+def fixed(scenario: object, *options: object) -> tuple[object, ...]:
+    """Return the arguments that run a scenario under its own plan."""
+    return ("run", scenario, "--controller", "fixed", *options)
+
+
+def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str]) -> Path:
+    """Wait until a file appears below a folder while the process lives."""
+    for _ in range(600):
+        found = next(folder.glob(pattern), None)
+        if found is not None:
+            return found
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
+            break
+    raise AssertionError(f"no {pattern} below {folder}")
 
 
 class TestReadingOptions:
@@ -143,87 +184,179 @@ class TestReadingOptions:
 
 
 class TestBadFiles:
-    def test_missing_configuration(self, tiny: Scenario) -> None:
-        refused(run(tiny, scenario="absent.sumocfg"), "absent.sumocfg")
+    def test_missing_configuration(self, here: Command) -> None:
+        refused(here(*fixed("absent.sumocfg")), "absent.sumocfg")
 
-    def test_missing_network(self, tiny: Scenario) -> None:
+    def test_missing_network(self, tiny: Scenario, here: Command) -> None:
         (tiny.folder / "tiny.net.xml").unlink()
-        refused(run(tiny), "tiny.net.xml")
+        refused(here(*fixed(tiny.config)), "tiny.net.xml")
 
-    def test_malformed_network(self, tiny: Scenario, net: str) -> None:
+    def test_malformed_network(self, tiny: Scenario, net: str, here: Command) -> None:
         tiny.write("tiny.net.xml", net[: len(net) // 2])
-        refused(run(tiny), "tiny.net.xml")
+        refused(here(*fixed(tiny.config)), "tiny.net.xml")
 
-    def test_a_file_that_is_no_network(self, tiny: Scenario) -> None:
+    def test_a_file_that_is_no_network(self, tiny: Scenario, here: Command) -> None:
         tiny.write("tiny.net.xml", TRIPS)
-        refused(run(tiny), "tiny.net.xml", "<net>")
+        refused(here(*fixed(tiny.config)), "tiny.net.xml", "<net>")
 
-    def test_missing_demand(self, tiny: Scenario) -> None:
+    def test_missing_demand(self, tiny: Scenario, here: Command) -> None:
         (tiny.folder / "tiny.rou.xml").unlink()
-        refused(run(tiny), "tiny.rou.xml")
+        refused(here(*fixed(tiny.config)), "tiny.rou.xml")
 
-    def test_malformed_demand(self, tiny: Scenario) -> None:
-        tiny.write("tiny.rou.xml", "<routes><flow id=")
-        refused(run(tiny), "tiny.rou.xml")
-
-    def test_demand_on_a_road_that_does_not_exist(self, tiny: Scenario) -> None:
-        tiny.write("tiny.rou.xml", TRIPS.replace("n_in", "nowhere_in"))
-        refused(run(tiny), "nowhere_in")
-
-    def test_missing_additional_file(self, tiny: Scenario) -> None:
+    def test_missing_additional_file(self, tiny: Scenario, here: Command) -> None:
         tiny.write("tiny.sumocfg", CONFIG.format(extra='<additional-files value="extra.add.xml"/>'))
-        refused(run(tiny), "extra.add.xml")
+        refused(here(*fixed(tiny.config)), "extra.add.xml")
 
-    def test_detector_on_a_lane_that_does_not_exist(self, tiny: Scenario) -> None:
-        tiny.write("tiny.sumocfg", CONFIG.format(extra='<additional-files value="loops.add.xml"/>'))
-        loop = '<inductionLoop id="loop" lane="nowhere_0" pos="-5" period="60" file="loops.xml"/>'
-        tiny.write("loops.add.xml", f"<additional>{loop}</additional>")
-        refused(run(tiny), "nowhere_0")
-
-    def test_network_without_signals(self, tiny: Scenario, net: str) -> None:
+    def test_network_without_signals(self, tiny: Scenario, net: str, here: Command) -> None:
         bare = PROGRAM.sub("", net).replace('type="traffic_light"', 'type="priority"')
         tiny.write("tiny.net.xml", re.sub(r' tl="centre" linkIndex="\d+"', "", bare))
-        refused(run(tiny), "tiny.net.xml", "signal")
+        refused(here(*fixed(tiny.config)), "tiny.net.xml", "signal")
 
-    def test_program_with_one_stage(self, tiny: Scenario, net: str) -> None:
+    def test_program_with_one_stage(self, tiny: Scenario, net: str, here: Command) -> None:
         tiny.write("tiny.net.xml", with_program(net, "GGgrrrGGgrrr"))
-        refused(run(tiny), "centre", "stage")
+        refused(here(*fixed(tiny.config)), "centre", "stage")
 
-    def test_program_with_conflicting_greens(self, tiny: Scenario, net: str) -> None:
+    def test_program_with_conflicting_greens(self, tiny: Scenario, net: str, here: Command) -> None:
         tiny.write("tiny.net.xml", with_program(net, "GGGGGGrrrrrr", "yyyyyyrrrrrr", "rrrrrrGGgGGg", "rrrrrryyyyyy"))
-        refused(run(tiny), "centre", "green")
+        refused(here(*fixed(tiny.config)), "centre", "lamp 10 (w_in_0 to e_out_0)", "give way")
 
-    def test_window_that_ends_before_it_begins(self, tiny: Scenario) -> None:
+    def test_window_that_ends_before_it_begins(self, tiny: Scenario, here: Command) -> None:
         tiny.write("tiny.sumocfg", CONFIG.format(extra="").replace('<begin value="0"/>', '<begin value="90"/>'))
-        refused(run(tiny), "90", "60")
+        refused(here(*fixed(tiny.config)), "90", "60")
+
+    def test_several_bad_scenarios_are_named_at_once(self, tiny: Scenario, net: str, here: Command) -> None:
+        tiny.write("tiny.net.xml", with_program(net, "GGgrrrGGgrrr"))
+        tiny.write("other.sumocfg", CONFIG.format(extra=""))
+        outcome = here("compare", tiny.config, tiny.folder / "other.sumocfg", "--controllers", "fixed,planner")
+        assert outcome.code == 2
+        assert len([line for line in outcome.err.splitlines() if "stage" in line]) == 2
+        assert not (tiny.folder / "runs").exists()
+
+
+@pytest.mark.sumo
+class TestWhatOnlySumoSees:
+    """Demand and detectors are SUMO's to read; it is asked in a process of its own."""
+
+    @pytest.mark.parametrize(
+        ("spoilt", "text", "name"),
+        [
+            ("tiny.rou.xml", "<routes><flow id=", "tiny.rou.xml"),
+            ("tiny.rou.xml", TRIPS.replace("n_in", "nowhere_in"), "nowhere_in"),
+            ("loops.add.xml", LOOP, "nowhere_0"),
+        ],
+        ids=["malformed demand", "demand on a missing road", "detector on a missing lane"],
+    )
+    def test_is_refused(self, tiny: Scenario, spoilt: str, text: str, name: str) -> None:
+        tiny.write("loops.add.xml", "<additional/>")
+        tiny.write("tiny.sumocfg", CONFIG.format(extra='<additional-files value="loops.add.xml"/>'))
+        tiny.write(spoilt, text)
+        refused(citybrain(*fixed(tiny.config), cwd=tiny.folder), name)
 
 
 class TestBadOptions:
     @pytest.mark.parametrize(
         ("options", "names"),
         [
-            (("run", "nowhere"), ("nowhere", "citybrain scenarios")),
-            (("run", "district", "--controller", "clever"), ("clever", "planner")),
-            (("compare", "district", "--controllers", "fixed,clever"), ("clever", "planner")),
-            (("compare", "district", "--seeds", "0"), ("--seeds",)),
-            (("run", "district", "--seed", "-1"), ("--seed",)),
-            (("run", "district", "--profile", "martian"), ("martian", "us-mutcd")),
-            (("run", "district", "--sensors", "eyes"), ("eyes", "default")),
-            (("run", "district", "--protocol", "ancient"), ("ancient", "classic")),
-            (("run", "district", "--demand", "-1"), ("--demand",)),
-            (("compare", "district", "--instances", "0"), ("--instances",)),
-            (("compare", "district", "--jobs", "0"), ("--jobs",)),
-            (("run", "district", "--sumo", "no/such/sumo"), ("no/such/sumo",)),
-            (("replay", "no/such/folder"), ("no/such/folder",)),
-            (("run",), ("SCENARIO",)),
-            (("fly",), ("fly",)),
+            ("run nowhere", ("nowhere", "citybrain scenarios")),
+            ("run district --controller clever", ("clever", "planner")),
+            ("compare district --controllers fixed,clever", ("clever", "planner")),
+            ("compare district --controllers ,", ("--controllers",)),
+            ("compare district --seeds 0", ("--seeds",)),
+            ("run district --seed -1", ("--seed",)),
+            ("run district --profile martian", ("martian", "us-mutcd")),
+            ("run district --sensors eyes", ("eyes", "default")),
+            ("run district --protocol ancient", ("ancient", "classic")),
+            ("run district --demand -1", ("--demand",)),
+            ("run district --demand nan", ("--demand",)),
+            ("run district --demand 0", ("demand",)),
+            ("run district --instance -1", ("--instance",)),
+            ("compare district --instances 0", ("--instances",)),
+            ("compare district --jobs 0", ("--jobs",)),
+            ("run district --sumo no/such/sumo", ("no/such/sumo",)),
+            ("replay no/such/folder", ("no/such/folder",)),
+            ("run", ("SCENARIO",)),
+            ("fly", ("fly",)),
         ],
-        ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
     )
-    def test_is_refused(self, options: tuple[str, ...], names: tuple[str, ...], tmp_path: Path) -> None:
-        refused(citybrain(*options, cwd=tmp_path), *names)
+    def test_is_refused(self, options: str, names: tuple[str, ...], here: Command, tmp_path: Path) -> None:
+        refused(here(*options.split(" ")), *names)
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_folder_that_cannot_be_written(self, tiny: Scenario) -> None:
-        tiny.write("taken", "a file, not a folder")
-        refused(run(tiny, "--out", "taken"), "taken", "--out")
+    def test_a_folder_that_cannot_be_written(self, tmp_path: Path, here: Command) -> None:
+        (tmp_path / "taken").write_text("a file, not a folder")
+        refused(here(*fixed("district", "--out", "taken")), "taken", "--out")
+        refused(here(*fixed("district", "--out", "taken/below")), "taken", "--out")
+
+
+@pytest.mark.sumo
+class TestRuns:
+    def test_a_comparison_as_json_then_as_a_table_from_finished_runs(self, tiny: Scenario) -> None:
+        options = ("compare", tiny.config, "--controllers", "fixed,planner", "--seeds", "1")
+        first = citybrain(*options, "--json", cwd=tiny.folder)
+        assert (first.code, first.err) == (0, "")
+        document = json.loads(first.out)
+        assert [run["controller"] for run in document["runs"]] == ["fixed", "planner"]
+        assert all(run["loaded"] == 12 for run in document["runs"])
+        assert {"delay_s", "travel_time_s", "stops", "engine_time_s", "sumo_time_s"} <= document["runs"][0].keys()
+        assert [row["controller"] for row in document["summary"]] == ["fixed", "planner"]
+        second = citybrain(*options, cwd=tiny.folder)
+        assert (second.code, second.err) == (0, "")
+        assert "protocol modern" in second.out
+        again = citybrain("replay", document["runs"][1]["folder"], "--json", cwd=tiny.folder)
+        assert (again.code, again.err) == (0, "")
+        assert json.loads(again.out)["same"] is True
+
+    def test_ctrl_c_says_how_to_go_on(self, tiny: Scenario) -> None:
+        long = CONFIG.format(extra="").replace('<end value="60"/>', '<end value="360000"/>')
+        tiny.write("tiny.sumocfg", long)
+        tiny.write("tiny.rou.xml", TRIPS.replace('end="60" number="6"', 'end="360000" period="30"'))
+        # A shell may have told us to ignore Ctrl-C; the command under test must not inherit that.
+        start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        command = [sys.executable, "-c", f"{start}; from citybrain_api.cli import main; main()"]
+        command += map(str, fixed(tiny.config))
+        with subprocess.Popen(
+            command, cwd=tiny.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            log = wait_for(tiny.folder / "runs", "*/*/*/sumo.log", process)
+            os.killpg(process.pid, signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert out == ""
+        assert "goes on from there" in err
+        assert "Traceback" not in err
+        assert not log.with_name("result.json").exists()
+
+
+class TestHelp:
+    def test_it_names_every_controller(self, here: Command) -> None:
+        text = " ".join(here("compare", "--help").out.split())
+        for name in (*(entry.name for entry in CONTROLLERS), *SUMO_CONTROLLERS):
+            assert name in text
+
+    def test_it_names_every_profile(self, here: Command) -> None:
+        text = here("run", "--help").out
+        for name in (*sensor_profile_names(), *TIMING_PROFILES, *PROTOCOLS):
+            assert name in text
+
+    def test_it_does_not_load_the_engine(self) -> None:
+        loaded = "import sys, citybrain_api.cli; print({'numpy', 'numba', 'pyarrow'} & set(sys.modules))"
+        done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "set()"
+
+
+class TestLists:
+    def test_scenarios(self, here: Command) -> None:
+        assert "district" in here("scenarios").out
+        listed = json.loads(here("scenarios", "--json").out)["scenarios"]
+        district = next(row for row in listed if row["name"] == "district")
+        assert district["available"]
+        assert district["licence"] == "Apache-2.0"
+
+    def test_doctor(self, here: Command) -> None:
+        outcome = here("doctor", "--json")
+        assert outcome.code == 0
+        assert json.loads(outcome.out)["ok"] is True
+        assert "SUMO starts" in here("doctor").out
+
+    def test_version(self, here: Command) -> None:
+        assert here("version").out.strip() == __version__

@@ -13,11 +13,11 @@ import typer
 import citybrain
 from citybrain.errors import InputError
 from citybrain_api import options as opt
-from citybrain_api.failures import FAILED, clear_errors, tell
+from citybrain_api.failures import BAD_INPUT, FAILED, clear_errors, tell, tell_failures
 
 if TYPE_CHECKING:
-    from citybrain_sim.comparison import Comparison
     from citybrain_sim.runs import RunSpec
+    from citybrain_sim.workers import RunEvent
 
 RUNS = Path("runs")
 
@@ -131,6 +131,26 @@ def scenarios(as_json: opt.Json = False) -> None:
 
 
 @app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of one recorded run.")],
+    as_json: opt.Json = False,
+) -> None:
+    """Play a recorded run through the engine again and say whether states, wishes and commands are the same."""
+    with clear_errors(RUNS):
+        from citybrain_sim.replay import replay as play  # noqa: PLC0415 - heavy
+
+        report = play(folder)
+        same = report.difference is None
+        if as_json:
+            _print_json({"folder": str(folder), "same": same, "ticks": report.ticks, "difference": report.difference})
+        elif same:
+            typer.echo(f"{folder}: {report.ticks} ticks replayed, everything the same to the bit")
+        if not same:
+            tell(f"the replay differs from the record. {report.difference}")
+            raise typer.Exit(FAILED)
+
+
+@app.command()
 def doctor(as_json: opt.Json = False) -> None:
     """Say what this machine has and lacks for running simulations, and what to do about it."""
     with clear_errors(RUNS):
@@ -190,8 +210,15 @@ def _carry_out(
         found = find_scenario(scenario)
         return found.begin_s, found.end_s
 
+    failed: list[RunEvent] = []
     with ProgressLines(len(specs), window) as progress:
-        comparison = room.compare(specs, jobs, progress, fresh=fresh)
+
+        def see(event: RunEvent) -> None:
+            progress(event)
+            if event.failure is not None:
+                failed.append(event)
+
+        comparison = room.compare(specs, jobs, see, fresh=fresh)
     summary = room.summarise(comparison.runs)
     if as_json:
         _print_json(room.to_document(comparison.runs, summary))
@@ -200,14 +227,9 @@ def _carry_out(
         for table in tables.results(summary, seeds, instances):
             screen.print(table)
         screen.print(f"Records: {comparison.runs[0].folder if len(specs) == 1 else specs[0].out}", soft_wrap=True)
-    _tell_failures(comparison)
-
-
-def _tell_failures(comparison: Comparison) -> None:
-    for spec, reason in comparison.failures:
-        tell(f"failed: {spec.scenario_label} {spec.controller} seed {spec.seed}: {reason}")
-    if comparison.failures:
-        raise typer.Exit(FAILED)
+    if failed:
+        tell_failures(failed)
+        raise typer.Exit(BAD_INPUT if all(event.refused for event in failed) else FAILED)
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -6,13 +6,17 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from citybrain.errors import CityBrainError, ContractError, InputError
+
+if TYPE_CHECKING:
+    from citybrain_sim.workers import RunEvent
 
 BAD_INPUT = 2
 FAILED = 1
@@ -60,6 +64,19 @@ def clear_errors(folder: Path) -> Iterator[None]:
 def tell(message: str) -> None:
     """Say one thing to the person at the terminal."""
     typer.echo(f"citybrain: {message}", err=True)
+
+
+def tell_failures(events: Iterable[RunEvent]) -> None:
+    """Tell why runs failed; wrong input once per scenario, because all its runs meet it."""
+    events = list(events)
+    for scenario in dict.fromkeys(event.spec.scenario for event in events if event.refused):
+        same = [event for event in events if event.refused and event.spec.scenario == scenario]
+        more = f" (and {len(same) - 1} more runs of it)" if len(same) > 1 else ""
+        tell(f"error: {scenario}: {same[0].failure}{more}")
+    for event in events:
+        if not event.refused:
+            spec = event.spec
+            tell(f"failed: {spec.scenario_label} {spec.controller} seed {spec.seed}: {event.failure}")
 
 
 def _tell_of_a_bug(error: Exception, folder: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 PIPED_WIDTH = 160
 UNKNOWN = "-"
+ORACLE = "oracle"
 NOTES = {
-    "oracle": "yardstick (perfect sight)",
-    "sumo-actuated": "SUMO's own, with SUMO's detectors",
-    "sumo-delay-based": "SUMO's own, with SUMO's detectors",
+    ORACLE: "yardstick (perfect sight), not a result",
+    "sumo-actuated": "SUMO's own logic and detectors, without our engine",
+    "sumo-delay-based": "SUMO's own logic and detectors, without our engine",
 }
 
 
@@ -32,7 +34,7 @@ def console() -> Console:
 
 
 def results(summary: Iterable[SummaryRow], seeds: int, instances: int) -> list[Table]:
-    """Make one table per scenario; all rows of a table share protocol, timing profile and demand."""
+    """Make one table per scenario; rows of a table share protocol, timing profile and demand."""
 
     def street(row: SummaryRow) -> tuple[str, str, str, float]:
         return row.scenario, row.protocol, row.profile, row.demand
@@ -42,39 +44,60 @@ def results(summary: Iterable[SummaryRow], seeds: int, instances: int) -> list[T
 
 def _scenario(rows: Sequence[SummaryRow], seeds: int, instances: int) -> Table:
     first = rows[0]
-    demand = f", demand x {first.demand:g}" if first.demand != 1 else ""
-    many = f"{seeds} seed{'s' * (seeds != 1)}" + (f" on {instances} demand instances" if instances > 1 else "")
-    pairs = next((row.paired_on for row in rows if row.paired_on), "")
-    caption = "medians over runs; gridlocked runs counted, no vehicle left out"
-    if pairs:
-        caption += f"; difference to fixed paired on {pairs}, in brackets its 95 % interval"
+    compared = any(row.paired_on for row in rows)
     table = Table(
-        title=f"{escape(first.scenario)}: protocol {first.protocol}, timings {first.profile}{demand}, {many}",
-        caption=caption,
+        title=f"{escape(first.scenario)}: {_what(first, seeds, instances)}",
+        caption=_caption(rows),
         title_justify="left",
         caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     table.add_column("controller", no_wrap=True)
     table.add_column("sensors")
-    for head in ("delay\n\\[s]", "against fixed\n\\[s]", "\n\\[%]", "grid-\nlocked"):
+    table.add_column("delay\n\\[s]", justify="right", no_wrap=True)
+    if compared:
+        table.add_column("against fixed\n\\[s]", justify="right", no_wrap=True)
+        table.add_column("\n\\[%]", justify="right", no_wrap=True)
+    for head in (
+        "grid-\nlocked",
+        "travel\ntime \\[s]",
+        "stops",
+        "arrived",
+        "not\ninserted",
+        "engine\n\\[s]",
+        "SUMO\n\\[s]",
+    ):
         table.add_column(head, justify="right", no_wrap=True)
-    for head in ("travel\ntime \\[s]", "stops", "arrived", "not\ninserted", "engine\n\\[s]", "SUMO\n\\[s]"):
-        table.add_column(head, justify="right")
     best = min((row.delay_s for row in rows if row.controller not in NOTES), default=math.nan)
     for row in rows:
         style = "bold" if row.delay_s == best and len(rows) > 1 else None
-        table.add_row(*_cells(row), style=style)
+        table.add_row(*_cells(row, compared=compared), style=style)
     return table
 
 
-def _cells(row: SummaryRow) -> list[str]:
-    note = NOTES.get(row.controller)
+def _what(row: SummaryRow, seeds: int, instances: int) -> str:
+    demand = f", demand x {row.demand:g}" if row.demand != 1 else ""
+    many = f"{seeds} seed{'s' * (seeds != 1)}" + (f" on {instances} demand instances" if instances > 1 else "")
+    return f"protocol {row.protocol}, timings {row.profile}{demand}, {many}"
+
+
+def _caption(rows: Sequence[SummaryRow]) -> str:
+    lines = ["Delay counts every vehicle that was due. Medians over runs; engine and SUMO: computing time of a run."]
+    lines += [
+        f"Against fixed: paired on {unit}, 95 % interval in brackets." for unit in {r.paired_on for r in rows} - {""}
+    ]
+    lines += [f"{row.controller}: {NOTES[row.controller]}." for row in rows if row.controller in NOTES]
+    return "\n".join(lines)
+
+
+def _cells(row: SummaryRow, *, compared: bool) -> list[str]:
+    against = [_difference(row), number(100 * row.relative_difference, 0, signed=True)] if compared else []
     return [
-        f"{row.controller}\n  {note}" if note else row.controller,
+        f"{row.controller} (yardstick)" if row.controller == ORACLE else row.controller,
         row.sensors,
         number(row.delay_s, 1),
-        _difference(row),
-        number(100 * row.relative_difference, 0, signed=True),
+        *against,
         f"{row.gridlocked} of {row.n}",
         number(row.travel_time_s, 1),
         number(row.stops, 2),

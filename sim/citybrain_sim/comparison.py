@@ -17,7 +17,7 @@ from citybrain.errors import InputError
 from citybrain.measures import gridlocked_runs, median_interval, pair_up
 from citybrain.randomness import generator
 from citybrain_sim.runs import RunResult, RunSpec, finished, plain
-from citybrain_sim.site import check_specs, input_hashes
+from citybrain_sim.site import check_specs, check_streets, input_hashes
 from citybrain_sim.workers import RunEvent, run_all
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ def compare(
     if jobs is not None and jobs < 1:
         raise InputError(f"the number of jobs must be at least 1, found {jobs}")
     check_specs(specs)
+    check_streets(specs)
     inputs = {scenario: input_hashes(scenario) for scenario in {spec.scenario for spec in specs}}
     results: dict[Path, RunResult] = {}
     failures: list[tuple[RunSpec, str]] = []

@@ -106,6 +106,26 @@ def check_specs(specs: Iterable[RunSpec]) -> None:
         raise (kinds.pop() if len(kinds) == 1 else InputError)("\n".join(errors))
 
 
+def check_streets(specs: Iterable[RunSpec]) -> None:
+    """Read every scenario that is asked for once, so that a bad network is told of before anything is run.
+
+    Raises
+    ------
+    InputError
+        Names the faults of all scenarios, one a line.
+    """
+    faults = []
+    for spec in {(spec.scenario, spec.profile): spec for spec in specs}.values():
+        try:
+            open_street(spec)
+        except InputError as error:
+            faults.append(error)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise InputError("\n".join(map(str, faults)))
+
+
 def _faults(spec: RunSpec) -> Iterator[tuple[type[InputError], str]]:
     controllers = (*(entry.name for entry in CONTROLLERS), *SUMO_CONTROLLERS)
     if spec.controller not in controllers:

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
 from citybrain.clock import stopwatch
-from citybrain.errors import CityBrainError
+from citybrain.errors import CityBrainError, InputError
 from citybrain_sim.experiment import run_one
 from citybrain_sim.runs import RunResult, RunSpec
 
@@ -39,7 +39,7 @@ _PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class RunEvent:
-    """News of a run: exactly one of the fields after ``spec`` is set.
+    """News of a run: exactly one of progress, result and failure is set.
 
     Attributes
     ----------
@@ -47,12 +47,14 @@ class RunEvent:
     progress : how far it has come.
     result : it is finished.
     failure : it failed, and why.
+    refused : it failed because something that the user gave is wrong.
     """
 
     spec: RunSpec
     progress: PlantProgress | None = None
     result: RunResult | None = None
     failure: str | None = None
+    refused: bool = False
 
 
 def run_all(specs: Iterable[RunSpec], jobs: int, on_event: Callable[[RunEvent], None]) -> None:
@@ -131,7 +133,7 @@ def _work(spec: RunSpec, connection: Connection) -> None:
     try:
         connection.send({"result": run_one(spec, report)})
     except CityBrainError as error:
-        connection.send({"failure": str(error)})
+        connection.send({"failure": str(error), "refused": isinstance(error, InputError)})
     except Exception as error:  # noqa: BLE001 - a mistake of ours in one run must not stop the others
         where = f"this is a mistake in the program; its traceback is in {spec.folder / 'failed.json'}"
         connection.send({"failure": f"{type(error).__name__}: {error}; {where}"})
