@@ -234,23 +234,25 @@ class TestBadFiles:
 
 
 @pytest.mark.sumo
-class TestWhatOnlySumoSees:
-    """Demand and detectors are SUMO's to read; it is asked in a process of its own."""
-
-    @pytest.mark.parametrize(
-        ("spoilt", "text", "name"),
-        [
-            ("tiny.rou.xml", "<routes><flow id=", "tiny.rou.xml"),
-            ("tiny.rou.xml", TRIPS.replace("n_in", "nowhere_in"), "nowhere_in"),
-            ("loops.add.xml", LOOP, "nowhere_0"),
-        ],
-        ids=["malformed demand", "demand on a missing road", "detector on a missing lane"],
-    )
-    def test_is_refused(self, tiny: Scenario, spoilt: str, text: str, name: str) -> None:
-        tiny.write("loops.add.xml", "<additional/>")
-        tiny.write("tiny.sumocfg", CONFIG.format(extra='<additional-files value="loops.add.xml"/>'))
-        tiny.write(spoilt, text)
-        refused(citybrain(*fixed(tiny.config), cwd=tiny.folder), name)
+def test_what_only_sumo_sees_is_told_once_per_scenario(tiny: Scenario) -> None:
+    spoilt = {
+        "malformed.rou.xml": ("<routes><flow id=", "malformed.rou.xml"),
+        "astray.rou.xml": (TRIPS.replace("n_in", "nowhere_in"), "nowhere_in"),
+        "loops.add.xml": (LOOP, "nowhere_0"),
+    }
+    for file, (text, _) in spoilt.items():
+        tiny.write(file, text)
+    config = CONFIG.format(extra="")
+    tiny.write("malformed.sumocfg", config.replace("tiny.rou.xml", "malformed.rou.xml"))
+    tiny.write("astray.sumocfg", config.replace("tiny.rou.xml", "astray.rou.xml"))
+    tiny.write("loops.sumocfg", CONFIG.format(extra='<additional-files value="loops.add.xml"/>'))
+    names = ("malformed.sumocfg", "astray.sumocfg", "loops.sumocfg")
+    outcome = citybrain("compare", *names, "--controllers", "fixed,planner", "--seeds", "1", cwd=tiny.folder)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.count("citybrain: error:") == len(names)
+    assert "Traceback" not in outcome.err
+    for word in (*names, *(name for _, name in spoilt.values())):
+        assert word in outcome.err
 
 
 class TestBadOptions:
