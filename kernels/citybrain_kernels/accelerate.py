@@ -16,15 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _BOUNDSCHECK = os.environ.get("CITYBRAIN_BOUNDSCHECK") == "1"
 
-prange = numba.prange
-
 
 def kernel(function: F) -> F:
     """Compile a serial kernel: cached on disk, releases the GIL, exact floating point."""
     return cast("F", numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=_BOUNDSCHECK)(function))
-
-
-def parallel_kernel(function: F) -> F:
-    """Compile a kernel whose outermost ``prange`` loop owns its rows (results do not depend on threads)."""
-    options = {"cache": True, "nogil": True, "fastmath": False, "boundscheck": _BOUNDSCHECK, "parallel": True}
-    return cast("F", numba.njit(**options)(function))
