@@ -56,6 +56,8 @@ def make_layout(network: Network, signals: Signals, sensors: SensorTable, loops:
     seen[sensors.cover_lane] = True
     stop_loop, gate = _set_loops(network, sensors, loops, cells, cell_length)
     sensed = stop_loop | (gate > 0) | seen
+    edge = gate - 1
+    np.maximum.at(edge, sensors.cover_lane, sight_cells(sensors, cells, cell_length) - 1)
     cell_ptr = np.concatenate(([0], np.cumsum(cells + 1))).astype(np.int32)
     headway = np.interp(network.lane_speed, HEADWAY_SPEED, HEADWAY)
     capacity_content = 1.0 / headway
@@ -79,6 +81,7 @@ def make_layout(network: Network, signals: Signals, sensors: SensorTable, loops:
         move_from=network.move_from,
         stop_loop=stop_loop,
         gate=gate,
+        edge=edge,
         entry=feeds == 0,
         sensed=sensed,
     )
@@ -140,6 +143,8 @@ def make_belief(network: Network, layout: Layout) -> Belief:
         last_departure=np.full(n_l, LONG_AGO),
         demand=np.where(layout.entry | layout.sensed, FIRST_DEMAND, -1.0),
         use=np.full(n_l, FIRST_DEMAND),
+        over=np.zeros(n_l),
+        beyond_gap=np.zeros(n_l),
         part=np.zeros(n_l),
         stream=np.full(n_m, FIRST_DEMAND / 4),
         asked=np.zeros(n_l),
@@ -167,17 +172,21 @@ def make_loops(sensors: SensorTable) -> Loops:
     )
 
 
-def make_cameras(network: Network, sensors: SensorTable, layout: Layout) -> Cameras:
-    """Cameras that have sent nothing yet. A cell is in sight when all of it is."""
+def sight_cells(sensors: SensorTable, cells: NDArray[np.int32], cell_length: FloatArray) -> NDArray[np.int32]:
+    """Cells of every covered lane, from its end, that are within the camera's sight."""
     rows = np.repeat(np.arange(len(sensors.sensor_id)), np.diff(sensors.cover_ptr))
     lane = sensors.cover_lane
     sight = np.maximum(sensors.distance[rows] - sensors.cover_offset, 0.0)
-    cells = np.floor(sight / layout.cell_length[lane] + 0.1).astype(np.int32)
-    real = layout.cell_ptr[lane + 1] - layout.cell_ptr[lane] - 1
+    return np.minimum(np.floor(sight / cell_length[lane] + 0.1), cells[lane]).astype(np.int32)
+
+
+def make_cameras(network: Network, sensors: SensorTable, layout: Layout) -> Cameras:
+    """Cameras that have sent nothing yet."""
+    real = np.diff(layout.cell_ptr) - 1
     return Cameras(
         cover_ptr=sensors.cover_ptr,
-        cover_lane=lane,
-        cover_cells=np.minimum(cells, real).astype(np.int32),
+        cover_lane=sensors.cover_lane,
+        cover_cells=sight_cells(sensors, real, layout.cell_length),
         latest=np.full(len(sensors.sensor_id), LONG_AGO),
         sight_of=np.full(network.n_lanes, -1, dtype=np.int32),
         seen=np.zeros(int(layout.cell_ptr[-1])),

@@ -86,14 +86,9 @@ class LaneEstimator:
         belief, layout = self._belief, self._layout
         since = lamps.aspect_since / TENTHS_PER_SECOND
         order = np.lexsort((batch.loop_on, batch.loop_time, batch.loop_sensor))
-        steps = batch.time // TENTHS_PER_SECOND - self._last // TENTHS_PER_SECOND
-        assimilation.predict(
+        lanes.read_lamps(now, layout, lamps.aspect, since, belief)
+        assimilation.take_loops(
             now,
-            (batch.time - begin) / TENTHS_PER_SECOND,
-            min(steps, LONGEST_GAP),
-            layout,
-            lamps.aspect,
-            since,
             batch.loop_sensor[order],
             batch.loop_time[order],
             batch.loop_on[order],
@@ -101,6 +96,9 @@ class LaneEstimator:
             belief,
             self._evidence,
         )
+        steps = batch.time // TENTHS_PER_SECOND - self._last // TENTHS_PER_SECOND
+        seconds = (batch.time - begin) / TENTHS_PER_SECOND
+        lanes.move_lanes(now, seconds, min(steps, LONGEST_GAP), layout, belief)
 
     def _correct(self, batch: ObservationBatch, now: float) -> None:
         frames = np.lexsort((batch.frame_time, batch.frame_sensor))

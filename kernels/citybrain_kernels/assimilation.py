@@ -1,6 +1,7 @@
 """Measurement updates: pulses of loops and objects of cameras correct the predicted lane contents.
 
 Rows may be late, doubled and out of order; callers sort a batch first, so its order does not matter.
+Kernels call only kernels of their own file: the compiler's cache does not notice changes in another one.
 """
 
 # x = sensors, l = lanes, c = cells, e = loop events, f = frames, o = camera objects, r = remembered events
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citybrain_kernels.accelerate import kernel
-from citybrain_kernels.lanes import Belief, Bytes, Layout, read_lamps, step
+from citybrain_kernels.lanes import Belief, Layout
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -98,13 +99,8 @@ class Cameras(NamedTuple):
 
 
 @kernel
-def predict(
+def take_loops(
     now: float,
-    seconds: float,
-    steps: int,
-    layout: Layout,
-    aspect: Bytes,
-    aspect_since: Floats,
     event_sensor: Ints,
     event_time: Floats,
     event_on: Bools,
@@ -112,19 +108,9 @@ def predict(
     belief: Belief,
     evidence: Floats,
 ) -> None:
-    """Read lamps and pulses and move all lanes on by ``steps`` seconds: one call, because a call costs as much as a
-    small city.
-
-    Parameters
-    ----------
-    now : [s]. seconds : since the estimator began [s].
-    aspect, aspect_since : [G]. event_* : [E], as in :func:`take_pulses`.
-    """
-    read_lamps(now, layout, aspect, aspect_since, belief)
+    """Take in loop events, then what loops that are covered or free say; arguments as in those kernels."""
     take_pulses(now, event_sensor, event_time, event_on, loops, belief, evidence)
     read_presence(now, loops, belief)
-    for k in range(steps):
-        step(now - (steps - 1 - k), seconds, layout, belief)
 
 
 @kernel

@@ -35,6 +35,10 @@ LATE_DECAY = 0.5
 """Share kept per second of content that should have crossed a loop and did not."""
 SHARE_GAIN = 0.01
 """Step per second of the proportional fitting of turning shares."""
+TAIL_GAP, TAIL_PASSED = 0.2, 4.0
+"""The tail of a queue has passed when the cell holds less than this share of its storage for so many seconds."""
+HIDDEN_GROWTH, MOST_HIDDEN = 180.0, 1.0
+"""While a queue reaches beyond sight, the demand is believed to exceed the discharge, the more the longer [s]."""
 LEAST_USE = 0.003
 """Flow that a lane is at least believed to attract [veh/s]."""
 NOTHING = 1e-4
@@ -65,6 +69,7 @@ class Layout(NamedTuple):
     stop_loop : [L] the lane has a loop at its stop line.
     gate : [L] cell number within the lane just downstream of its advance loop's boundary plus one, 0 without loop;
         the flow from cell ``gate`` to cell ``gate - 1`` is what the loop measures.
+    edge : [L] cell number within the lane furthest upstream that sensors speak of, -1 where none does.
     entry : [L] no movement arrives on the lane.
     sensed : [L] a sensor measures the flow of the lane.
     """
@@ -86,6 +91,7 @@ class Layout(NamedTuple):
     move_from: Ints
     stop_loop: Bools
     gate: Ints
+    edge: Ints
     entry: Bools
     sensed: Bools
 
@@ -114,6 +120,8 @@ class Belief(NamedTuple):
     last_departure : [L] time of the last departure [s].
     demand : [L] long-run flow [veh/s]; -1 unknown.
     use : [L] long-run measured flow of sensed lanes [veh/s].
+    over : [L] seconds for which the queue has reached beyond the ``edge``.
+    beyond_gap : [L] seconds for which the ``edge`` has been empty.
     part : [L] share of what is spread over the road's lanes that falls to this one.
     stream : [M] long-run flow of the movement [veh/s].
     asked, sent : [L] at the first lane of a road: long-run flow that its sensors ask for (-1 unknown), and that its
@@ -142,6 +150,8 @@ class Belief(NamedTuple):
     last_departure: Floats
     demand: Floats
     use: Floats
+    over: Floats
+    beyond_gap: Floats
     part: Floats
     stream: Floats
     asked: Floats
@@ -199,21 +209,21 @@ def read_lamps(now: float, layout: Layout, aspect: Bytes, aspect_since: Floats, 
 
 
 @kernel
-def step(now: float, seconds: float, layout: Layout, belief: Belief) -> None:
-    """Predict one second: release, enter, move on, learn; counts of loops are used up.
+def move_lanes(now: float, seconds: float, steps: int, layout: Layout, belief: Belief) -> None:
+    """Predict ``steps`` seconds: release, enter, move on, learn; counts of loops are used up by the first.
 
     Parameters
     ----------
-    now : end of the second [s]. seconds : since the estimator began.
+    now : end of the last second [s]. seconds : since the estimator began.
     """
-    release(now, layout, belief)
-    enter(layout, belief)
-    move_on(layout, belief)
-    learn_demand(seconds, layout, belief)
-    for l in range(len(layout.cell_length)):
-        # A departure taken back makes the count negative: the vehicle is put back where it stands.
-        belief.departures[l] = 0.0
-        belief.crossings[l] = 0.0
+    for k in range(steps):
+        release(now - (steps - 1 - k), layout, belief)
+        enter(layout, belief)
+        move_on(layout, belief)
+        watch_tails(layout, belief)
+        learn_demand(seconds, layout, belief)
+        belief.departures[:] = 0.0
+        belief.crossings[:] = 0.0
 
 
 @kernel
@@ -331,7 +341,7 @@ def move_on(layout: Layout, belief: Belief) -> None:
             flow = min(old, max(0.0, room))
             lost = 0.0
             if c - first == layout.gate[l]:
-                if belief.covered[l] < 0.0:
+                if belief.covered[l] < 0.0 and belief.over[l] == 0.0:
                     lost = flow
                 flow = belief.crossings[l]
                 lost = (1.0 - LATE_DECAY) * max(0.0, lost - flow)
@@ -359,6 +369,30 @@ def _settle(content: Floats, pace: Floats, standing: Floats, c: int, flow: float
 
 
 @kernel
+def watch_tails(layout: Layout, belief: Belief) -> None:
+    """Note for how long queues have reached beyond what sensors see.
+
+    What flows past the last sensor is then the discharge, not the demand, and less than arrives behind it.
+
+    Parameters
+    ----------
+    belief : ``over`` and ``beyond_gap`` [s] are updated.
+    """
+    for l in range(len(layout.edge)):
+        if layout.edge[l] < 0:
+            continue
+        c = layout.cell_ptr[l] + layout.edge[l]
+        jam = layout.storage[l]
+        belief.beyond_gap[l] = belief.beyond_gap[l] + 1.0 if belief.content[c] < TAIL_GAP * jam else 0.0
+        if belief.beyond_gap[l] > TAIL_PASSED:
+            belief.over[l] = 0.0
+        elif belief.over[l] > 0.0 or belief.standing[c] > 0.5 * jam or belief.covered[l] > 3.0:
+            belief.over[l] += 1.0
+            # What crossed the loop unforeseen came out of the hidden queue: later arrivals do not pay for it.
+            belief.debt[l] = 0.0
+
+
+@kernel
 def learn_demand(seconds: float, layout: Layout, belief: Belief) -> None:
     """Learn long-run flows, and from them turning shares by iterative proportional fitting.
 
@@ -375,7 +409,8 @@ def learn_demand(seconds: float, layout: Layout, belief: Belief) -> None:
         if layout.sensed[l]:
             flow = belief.crossings[l] if layout.gate[l] > 0 else belief.outflow[l]
             belief.use[l] += gain * (flow - belief.use[l])
-            belief.demand[l] = belief.use[l]
+            hidden = min(MOST_HIDDEN, belief.over[l] / HIDDEN_GROWTH)
+            belief.demand[l] = belief.use[l] * (1.0 + hidden)
     for m in range(len(layout.move_to)):
         belief.stream[m] += gain * (belief.flux[m] - belief.stream[m])
     _learn_parts(layout, belief)
