@@ -60,10 +60,10 @@ PLANNER = replace(
 )
 
 
-def shown(*rows: SummaryRow, seeds: int = 3, instances: int = 1) -> str:
+def shown(*rows: SummaryRow, seeds: int = 3, instances: int = 1, width: int = 160) -> str:
     """Return what the tables of these rows look like."""
-    screen = Console(file=io.StringIO(), width=160)
-    for table in tables.results(rows, seeds, instances):
+    screen = Console(file=io.StringIO(), width=width)
+    for table in tables.results(rows, seeds, instances, width):
         screen.print(table)
     assert isinstance(screen.file, io.StringIO)
     return screen.file.getvalue()
@@ -76,8 +76,8 @@ class TestResults:
 
     def test_a_row_has_median_paired_difference_with_interval_and_gridlocked_runs(self) -> None:
         text = shown(FIXED, PLANNER)
-        fixed = next(line for line in text.splitlines() if line.startswith(" fixed "))
-        planner = next(line for line in text.splitlines() if line.startswith(" planner "))
+        fixed = next(line for line in text.splitlines() if line.startswith("fixed "))
+        planner = next(line for line in text.splitlines() if line.startswith("planner "))
         assert "50.0" in fixed
         assert "1 of 3" in fixed
         assert "-20.0 (-22.0 to -18.0)" in planner
@@ -92,6 +92,13 @@ class TestResults:
 
     def test_the_oracle_is_labelled_a_yardstick(self) -> None:
         assert "yardstick (perfect sight)" in shown(FIXED, replace(PLANNER, controller="oracle"))
+
+    def test_a_narrow_window_keeps_the_comparison_whole(self) -> None:
+        text = shown(FIXED, PLANNER, width=80)
+        assert "-20.0 (-22.0 to -18.0)" in text
+        assert "0 of 3" in text
+        assert "…" not in text
+        assert "stops" not in text.split("Medians")[0]
 
     def test_protocols_never_share_a_table(self) -> None:
         text = shown(FIXED, replace(PLANNER, protocol="modern"))

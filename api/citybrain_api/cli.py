@@ -224,7 +224,7 @@ def _carry_out(
         _print_json(room.to_document(comparison.runs, summary))
     elif summary:
         screen = tables.console()
-        for table in tables.results(summary, seeds, instances):
+        for table in tables.results(summary, seeds, instances, screen.width):
             screen.print(table)
         screen.print(f"Records: {comparison.runs[0].folder if len(specs) == 1 else specs[0].out}", soft_wrap=True)
     if failed:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PIPED_WIDTH = 160
 UNKNOWN = "-"
+LEFT = ("controller", "sensors")
 ORACLE = "oracle"
 NOTES = {
     ORACLE: "yardstick (perfect sight), not a result",
@@ -33,47 +35,65 @@ def console() -> Console:
     return screen if screen.is_terminal else Console(highlight=False, width=PIPED_WIDTH)
 
 
-def results(summary: Iterable[SummaryRow], seeds: int, instances: int) -> list[Table]:
-    """Make one table per scenario; rows of a table share protocol, timing profile and demand."""
+def results(summary: Iterable[SummaryRow], seeds: int, instances: int, width: int = PIPED_WIDTH) -> list[Table]:
+    """Make one table per scenario; rows of a table share protocol, timing profile and demand.
+
+    Columns that say more than the comparison itself are left out where ``width`` does not hold them.
+    """
 
     def street(row: SummaryRow) -> tuple[str, str, str, float]:
         return row.scenario, row.protocol, row.profile, row.demand
 
-    return [_scenario(list(rows), seeds, instances) for _, rows in groupby(summary, key=street)]
+    tables = []
+    for _, rows in groupby(summary, key=street):
+        group = list(rows)
+        wide = _scenario(group, seeds, instances, brief=False)
+        needed = Measurement.get(Console(width=PIPED_WIDTH), Console(width=PIPED_WIDTH).options, wide).maximum
+        tables.append(wide if needed <= width else _scenario(group, seeds, instances, brief=True))
+    return tables
 
 
-def _scenario(rows: Sequence[SummaryRow], seeds: int, instances: int) -> Table:
+def _scenario(rows: Sequence[SummaryRow], seeds: int, instances: int, *, brief: bool) -> Table:
     first = rows[0]
-    compared = any(row.paired_on for row in rows)
+    columns = _columns(rows, brief=brief)
     table = Table(
         title=f"{escape(first.scenario)}: {_what(first, seeds, instances)}",
-        caption=_caption(rows),
+        caption=_caption(rows, brief=brief),
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
-        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
     )
-    table.add_column("controller", no_wrap=True)
-    table.add_column("sensors")
-    table.add_column("delay\n\\[s]", justify="right", no_wrap=True)
-    if compared:
-        table.add_column("against fixed\n\\[s]", justify="right", no_wrap=True)
-        table.add_column("\n\\[%]", justify="right", no_wrap=True)
-    for head in (
-        "grid-\nlocked",
-        "travel\ntime \\[s]",
-        "stops",
-        "arrived",
-        "not\ninserted",
-        "engine\n\\[s]",
-        "SUMO\n\\[s]",
-    ):
-        table.add_column(head, justify="right", no_wrap=True)
+    for head, _ in columns:
+        table.add_column(head, justify="left" if head in LEFT else "right", no_wrap=True)
     best = min((row.delay_s for row in rows if row.controller not in NOTES), default=math.nan)
     for row in rows:
         style = "bold" if row.delay_s == best and len(rows) > 1 else None
-        table.add_row(*_cells(row, compared=compared), style=style)
+        table.add_row(*(cell(row) for _, cell in columns), style=style)
     return table
+
+
+def _columns(rows: Sequence[SummaryRow], *, brief: bool) -> list[tuple[str, Callable[[SummaryRow], str]]]:
+    """Heads and cells; a column that has nothing to tell is left out."""
+    columns: list[tuple[str, Callable[[SummaryRow], str]]] = [
+        ("controller", lambda row: f"{row.controller} (yardstick)" if row.controller == ORACLE else row.controller)
+    ]
+    if len({row.sensors for row in rows}) > 1:
+        columns.append(("sensors", lambda row: row.sensors))
+    columns.append(("delay\n\\[s]", lambda row: number(row.delay_s, 1)))
+    if any(row.paired_on for row in rows):
+        columns.append(("against fixed\n\\[s]", _difference))
+        columns.append(("\n\\[%]", lambda row: number(100 * row.relative_difference, 0, signed=True)))
+    columns.append(("grid-\nlocked", lambda row: f"{row.gridlocked} of {row.n}"))
+    if not brief:
+        columns.append(("travel\ntime \\[s]", lambda row: number(row.travel_time_s, 1)))
+        columns.append(("stops", lambda row: number(row.stops, 2)))
+        columns.append(("arrived", lambda row: number(row.arrived, 0)))
+    columns.append(("not in-\nserted", lambda row: number(row.not_inserted, 0)))
+    columns.append(("engine\n\\[s]", lambda row: number(row.engine_time_s, 1)))
+    columns.append(("SUMO\n\\[s]", lambda row: number(row.sumo_time_s, 1)))
+    return columns
 
 
 def _what(row: SummaryRow, seeds: int, instances: int) -> str:
@@ -82,30 +102,16 @@ def _what(row: SummaryRow, seeds: int, instances: int) -> str:
     return f"protocol {row.protocol}, timings {row.profile}{demand}, {many}"
 
 
-def _caption(rows: Sequence[SummaryRow]) -> str:
-    lines = ["Delay counts every vehicle that was due. Medians over runs; engine and SUMO: computing time of a run."]
-    lines += [
-        f"Against fixed: paired on {unit}, 95 % interval in brackets." for unit in {r.paired_on for r in rows} - {""}
-    ]
+def _caption(rows: Sequence[SummaryRow], *, brief: bool) -> str:
+    lines = ["Medians over runs. Delay counts every vehicle that was due. Engine, SUMO: computing time."]
+    lines += [f"Against fixed: paired on {unit}, 95 % interval." for unit in sorted({r.paired_on for r in rows} - {""})]
     lines += [f"{row.controller}: {NOTES[row.controller]}." for row in rows if row.controller in NOTES]
+    sensors = {row.sensors for row in rows}
+    if len(sensors) == 1:
+        lines.append(f"Sensors: {sensors.pop()}.")
+    if brief:
+        lines.append("Travel time, stops and arrivals: in a wider window, or with --json.")
     return "\n".join(lines)
-
-
-def _cells(row: SummaryRow, *, compared: bool) -> list[str]:
-    against = [_difference(row), number(100 * row.relative_difference, 0, signed=True)] if compared else []
-    return [
-        f"{row.controller} (yardstick)" if row.controller == ORACLE else row.controller,
-        row.sensors,
-        number(row.delay_s, 1),
-        *against,
-        f"{row.gridlocked} of {row.n}",
-        number(row.travel_time_s, 1),
-        number(row.stops, 2),
-        number(row.arrived, 0),
-        number(row.not_inserted, 0),
-        number(row.engine_time_s, 1),
-        number(row.sumo_time_s, 1),
-    ]
 
 
 def _difference(row: SummaryRow) -> str:
