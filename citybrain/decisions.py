@@ -90,7 +90,8 @@ class Command:
     lamps : the guard's state after this tick.
     lamp_char : [K] ASCII character per lamp (``G``, ``g``, ``y``, ``r``, ``s``).
     changed : [I] the intersection's characters differ from the last command's.
-    bent_intersection, bent_group, bent_rule : wishes refused or bent this tick: intersection, group (-1: all), ``Rule``.
+    bent_intersection, bent_group, bent_rule : wishes refused or bent this tick: intersection, group (-1: all),
+        ``Rule``.
     """
 
     time: int
