@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from citybrain.control.webster import INTERVAL, LONGEST_CYCLE, Webster, critical_ratios, webster_greens
+from citybrain.control.webster import (
+    INTERVAL,
+    LONGEST_CYCLE,
+    PRACTICAL_CAPACITY,
+    Webster,
+    critical_ratios,
+    webster_greens,
+)
 from citybrain.decisions import Wish
 from citybrain.state import TrafficState
 from tests.sites import empty_state, lamps_showing, small_site
@@ -92,6 +99,21 @@ def test_a_stream_of_several_stages_adds_only_what_they_lack() -> None:
     assert critical_ratios(ratios(0.2, 0.3, 0.1), serves) == pytest.approx([0.3, 0.0, 0.1])
 
 
+def test_a_shared_lane_is_timed_for_as_a_whole_and_for_turns_that_have_a_stage_of_their_own() -> None:
+    """The lane from the northern arm of "west" is made a shared lane whose left turns get the second stage."""
+    signals = SITE.signals
+    aspect = signals.row_aspect.copy()
+    left = [m for m in range(24) if SITE.network.move_from[m] == LANE["w-n>_0"] and SITE.network.move_turn[m] == 1]
+    group = signals.lamp_group[SITE.network.move_lamp[left[0]]]
+    aspect[signals.row_aspect_ptr[WEST[1]] + group] = 3
+    site = replace(SITE, signals=replace(signals, row_aspect=aspect))
+    controller = Webster(site)
+    run(controller, range(INTERVAL // 10), w_n=1200)
+    wish = run(controller, range(INTERVAL // 10, INTERVAL // 10 + 1), w_n=1200)[0]
+    starts = dict(zip(wish.plan_row[0].tolist(), np.diff(wish.plan_start[0]).tolist(), strict=False))
+    assert starts[WEST[2]] > starts[WEST[1]] > starts[WEST[0]]
+
+
 def test_own_stages_by_the_clock_while_flows_are_measured() -> None:
     wishes = run(Webster(SITE), range(150))
     west = [int(wish.plan_row[0, 0]) for wish in wishes]
@@ -116,7 +138,7 @@ def test_greens_follow_measured_flows() -> None:
     rows = [int(wish.plan_row[0, 0]) for wish in wishes]
     lengths = np.diff(np.flatnonzero(np.diff(rows, prepend=-1)))[1:4]
     lost = 3 + 4 + 4  # the left turns go on from permissive to protected, and no group waits for all-red
-    cycle = (1.5 * lost + 5) / (1 - 0.6)
+    cycle = (1.5 * lost + 5) / (1 - 0.6 / PRACTICAL_CAPACITY)
     shared = cycle - lost - 5
     # Order after the first change; each stage has its interstage and is rounded up to whole seconds.
     expected = {WEST[0]: shared * 2 / 3 + 4, WEST[1]: 5 + 3, WEST[2]: shared / 3 + 4}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from citybrain.control.fixed import Timetable
 from citybrain.control.stages import stage_tables
+from citybrain.network import csr
 from citybrain.signals import Aspect
 from citybrain.timings import interstage_tenths
 from citybrain.units import TENTHS_PER_SECOND
@@ -25,6 +27,8 @@ SHORTEST_CYCLE = 30 * TENTHS_PER_SECOND
 LONGEST_CYCLE = 120 * TENTHS_PER_SECOND
 SATURATED = 0.95
 """From this sum of critical flow ratios on the formula has no meaning any more, and the longest cycle is taken."""
+PRACTICAL_CAPACITY = 0.9
+"""Share of the saturation flow that greens are made for, after Webster: traffic comes in random numbers."""
 SHORTEST_GREEN = TENTHS_PER_SECOND
 """Of stages in which no group goes green or from permissive to protected; the others have the longest minimum green of
 those that do [tenths]."""
@@ -48,8 +52,11 @@ class Webster:
         self._network = site.network
         self._tables = stage_tables(site)
         self._interstage, self._shortest = _sequence_limits(site, self._tables)
-        self._served = _served_streams(self._tables)
         tables = self._tables
+        streams = _timed_streams(tables)
+        self._served = _serves(streams, tables)
+        self._stream_lane = np.array([a for a, _, _ in streams], dtype=np.int32)
+        self._stream_move_ptr, self._stream_move = csr([moves for _, moves, _ in streams])
         self._length = tables.sequence_length
         origin = tables.sequence_origin.astype(np.int64)
         self._timetable = Timetable(tables.sequence_ptr, tables.sequence_row, self._length, origin)
@@ -78,8 +85,8 @@ class Webster:
         """Put a new timetable in force, given the flow of every stop-line lane [A] in veh/s."""
         tables = self._tables
         entry, elapsed = self._timetable.position(state.time)
-        share = np.add.reduceat(state.turn_share[tables.stream_move], tables.stream_move_ptr[:-1], dtype=np.float64)
-        ratio = (flow * state.discharge)[tables.stream_approach] * share
+        share = np.add.reduceat(state.turn_share[self._stream_move], self._stream_move_ptr[:-1], dtype=np.float64)
+        ratio = (flow * state.discharge)[self._stream_lane] * share / PRACTICAL_CAPACITY
         length = np.zeros_like(self._length)
         for i, (stream, serves) in enumerate(self._served):
             q = slice(int(tables.sequence_ptr[i]), int(tables.sequence_ptr[i + 1]))
@@ -169,18 +176,33 @@ def _sequence_limits(site: Site, tables: StageTables) -> tuple[IntArray, IntArra
     return interstage, shortest
 
 
-def _served_streams(tables: StageTables) -> list[tuple[IntArray, BoolArray]]:
+def _timed_streams(tables: StageTables) -> list[tuple[int, list[int], list[int]]]:
+    """Streams that greens are made for: (stop-line lane, movements, stages).
+
+    Shared lanes that are split into streams come once more as a whole, where some stage lets all of the lane go:
+    though that stage merely permits a turn that has a stage of its own, who waits to turn holds up all behind him.
+    """
+    rows: list[list[int]] = [[] for _ in tables.stream_approach]
+    for row, t in zip(tables.serve_row.tolist(), tables.serve_stream.tolist(), strict=True):
+        rows[t].append(row)
+    streams = []
+    for a, of_lane in groupby(range(len(rows)), key=lambda t: int(tables.stream_approach[t])):
+        parts = [(tables.stream_move[tables.stream_move_ptr[t] : tables.stream_move_ptr[t + 1]], t) for t in of_lane]
+        streams += [(a, moves.tolist(), rows[t]) for moves, t in parts]
+        if len(parts) > 1:
+            lane = np.concatenate([moves for moves, _ in parts])
+            whole = np.flatnonzero(tables.green[:, lane].sum(axis=1) == len(lane))
+            streams += [(a, lane.tolist(), whole.tolist())] if len(whole) else []
+    return streams
+
+
+def _serves(streams: list[tuple[int, list[int], list[int]]], tables: StageTables) -> list[tuple[IntArray, BoolArray]]:
     """Per intersection: its streams [t] and which stage of its sequence serves which of them [t, q]."""
-    intersection = tables.row_intersection[tables.serve_row]
-    order = np.argsort(intersection, kind="stable")
-    bounds = np.searchsorted(intersection[order], np.arange(len(tables.sequence_ptr)))
+    owner = np.array([tables.row_intersection[rows[0]] for _, _, rows in streams], dtype=np.int32)
     served = []
     for i in range(len(tables.sequence_ptr) - 1):
-        pair = order[bounds[i] : bounds[i + 1]]
-        stream, local = np.unique(tables.serve_stream[pair], return_inverse=True)
         sequence = tables.sequence_row[tables.sequence_ptr[i] : tables.sequence_ptr[i + 1]]
-        serves = np.zeros((len(stream), len(sequence)), dtype=np.bool_)
-        for t, row in zip(local, tables.serve_row[pair], strict=True):
-            serves[t, sequence == row] = True
-        served.append((stream.astype(np.int32), serves))
+        stream = np.flatnonzero(owner == i).astype(np.int32)
+        matrix = [np.isin(sequence, streams[t][2]) for t in stream]
+        served.append((stream, np.array(matrix, dtype=np.bool_).reshape(len(stream), len(sequence))))
     return served
