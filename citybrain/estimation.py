@@ -76,11 +76,19 @@ class LaneEstimator:
             self._evidence[:] = batch.time / TENTHS_PER_SECOND - LONGEST_GAP
         if batch.time < self._last:
             raise ContractError(f"batch of time {batch.time} after one of time {self._last} [tenths of a second]")
+        self._check(batch)
         now = batch.time / TENTHS_PER_SECOND
         self._predict(batch, lamps, now, self._begin)
         self._correct(batch, now)
         self._last = batch.time
         return self._outlook(batch.time, lamps, now)
+
+    def _check(self, batch: ObservationBatch) -> None:
+        for sensor in (batch.loop_sensor, batch.frame_sensor, batch.object_sensor):
+            if len(sensor) and not 0 <= sensor.min() <= sensor.max() < len(self._loops.lane):
+                raise ContractError(f"the batch speaks of sensors beyond the {len(self._loops.lane)} of the table")
+        if len(batch.object_lane) and batch.object_lane.max() >= self._network.n_lanes:
+            raise ContractError(f"the batch speaks of lane {batch.object_lane.max()} of {self._network.n_lanes}")
 
     def _predict(self, batch: ObservationBatch, lamps: LampState, now: float, begin: int) -> None:
         belief, layout = self._belief, self._layout

@@ -39,9 +39,9 @@ HEAD_REACH = 10.0
 """A standing vehicle within this distance of the lane's end keeps the lane from discharging [m]."""
 DOUBTFUL = 0.5
 """Objects with less confidence than this are taken for shadows."""
-UP, DOWN = 0.6, 0.4
+UP, DOWN = 0.7, 0.3
 """Gains for vehicles seen and not expected, expected and not seen."""
-STANDING_GAIN = 0.7
+STANDING_GAIN = 0.9
 HEADWAY_GAIN = 0.1
 SHORTEST_HEADWAY, LONGEST_HEADWAY = 1.2, 4.0
 
@@ -57,7 +57,6 @@ class Loops(NamedTuple):
     is_on : [X]; on_time : [X] begin of the last pulse [s]; off_time : [X] its end, or when the loop was built [s].
     counted : [X] the vehicle on the loop is already counted as departed.
     last_time : [X] latest event [s].
-    orphan : [X] end of a pulse whose begin has not been seen and which was counted [s].
     past_time, past_on : [X, MEMORY] remembered events; past_next : [X] where the next one goes.
     position : [X] vehicles that have crossed the stop loop since green began; -1 once the queue has passed.
     """
@@ -70,7 +69,6 @@ class Loops(NamedTuple):
     off_time: Floats
     counted: Bools
     last_time: Floats
-    orphan: Floats
     past_time: Floats
     past_on: Bools
     past_next: Ints
@@ -189,7 +187,7 @@ def take_pulses(
             if on:
                 belief.departures[l] += _stop_on(loops, x, t, late, double, green, l, belief)
             else:
-                belief.departures[l] += _stop_off(loops, x, t, late, green)
+                belief.departures[l] += _stop_off(loops, x, t)
         elif on:
             if not double:
                 belief.crossings[l] += 1.0
@@ -233,9 +231,6 @@ def _was_green(t: float, l: int, belief: Belief) -> bool:
 def _stop_on(loops: Loops, x: int, t: float, late: bool, double: bool, green: bool, l: int, belief: Belief) -> float:
     """Departures that follow from a vehicle that reaches the stop loop."""
     if late:
-        if loops.orphan[x] >= t:
-            loops.orphan[x] = -1.0
-            return 0.0
         return 1.0 if green and not double else 0.0
     if double:
         loops.is_on[x] = True
@@ -252,20 +247,16 @@ def _stop_on(loops: Loops, x: int, t: float, late: bool, double: bool, green: bo
 
 
 @kernel
-def _stop_off(loops: Loops, x: int, t: float, late: bool, green: bool) -> float:
+def _stop_off(loops: Loops, x: int, t: float) -> float:
     """Departures that follow from a vehicle that leaves the stop loop."""
-    if loops.is_on[x] and t >= loops.on_time[x]:
-        departed = 0.0 if loops.counted[x] else 1.0
-        if departed > 0.0:
-            loops.position[x] = 1
-        loops.is_on[x] = False
-        loops.off_time[x] = max(t, loops.off_time[x])
-        return departed
-    if late or loops.is_on[x]:
+    if not loops.is_on[x] or t < loops.on_time[x]:
         return 0.0
-    loops.orphan[x] = t
+    loops.is_on[x] = False
     loops.off_time[x] = t
-    return 1.0 if green else 0.0
+    if loops.counted[x]:
+        return 0.0
+    loops.position[x] = 1
+    return 1.0
 
 
 @kernel
@@ -336,6 +327,7 @@ def hold_presence(now: float, layout: Layout, loops: Loops, belief: Belief) -> N
                     content[k] += added
                     missing -= added
                     standing[k] = content[k]
+                    belief.pace[k] = 0.0
 
 
 @kernel
@@ -386,7 +378,8 @@ def take_frames(
                 and object_distance[o - 1] == object_distance[o]
                 and object_speed[o - 1] == object_speed[o]
             )
-            if not again and cameras.sight_of[l] == x and object_confidence[o] >= DOUBTFUL:
+            sane = l >= 0 and object_distance[o] >= 0.0 and object_speed[o] >= 0.0
+            if sane and not again and cameras.sight_of[l] == x and object_confidence[o] >= DOUBTFUL:
                 _place(now - t, layout, l, object_distance[o], object_speed[o], object_confidence[o], cameras, belief)
                 if object_speed[o] < STANDING_SPEED and object_distance[o] < HEAD_REACH:
                     belief.head_seen[l] = t
@@ -452,10 +445,12 @@ def _correct(first: int, n: int, last: int, cameras: Cameras, belief: Belief) ->
                 seen[c + 1] -= (1.0 - UP) * shift
         lack = seen[c] - content[c]
         content[c] = max(0.0, content[c] + (UP if lack > 0.0 else DOWN) * lack)
-        share = cameras.seen_standing[c] / max(seen[c], cameras.seen_standing[c], 1e-6)
-        was = standing[c] / content[c] if content[c] > 1e-6 else 0.0
-        standing[c] = content[c] * min(1.0, was + STANDING_GAIN * (share - was))
-        if seen[c] > 0.5:
+        standing[c] = min(standing[c], content[c])
+        if content[c] > 0.0 and seen[c] >= 0.5:
+            # A cell without objects says nothing of speeds: a vehicle missed stands on.
+            share = min(1.0, cameras.seen_standing[c] / seen[c])
+            was = min(1.0, standing[c] / content[c])
+            standing[c] = content[c] * (was + STANDING_GAIN * (share - was))
             belief.pace[c] = min(1.0 - share, max(belief.pace[c], 0.3))
     for c in range(first, last):
         cameras.seen[c] = 0.0
