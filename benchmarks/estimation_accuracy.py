@@ -94,6 +94,7 @@ def compare(
     vehicles, queue = (np.array([tick[k] for tick in told])[:, lanes] for k in (0, 1))
     true_vehicles, true_queue = (np.array([tick[k] for tick in true])[:, lanes] for k in (0, 1))
     error = queue - true_queue
+    lasting = (true_queue[:-2] > 0) & (true_queue[1:-1] > 0) & (true_queue[2:] > 0)
     some, long, none = true_queue > 0, true_queue > LONG_QUEUE, true_queue == 0
     return {
         "lane_seconds": int(some.sum()),
@@ -102,6 +103,7 @@ def compare(
         "long_mae": float(np.abs(error[long]).mean()) if long.any() else 0.0,
         "bias": float(error[some].mean()),
         "blind": float((queue[some] < BLIND).mean()),
+        "blind_after_2s": float((queue[2:][lasting] < BLIND).mean()),
         "ghost": float(error[none].mean()),
         "vehicles_mae": float(np.abs(vehicles - true_vehicles)[true_vehicles > 0].mean()),
         "vehicles_bias": float((vehicles - true_vehicles)[true_vehicles > 0].mean()),
@@ -129,7 +131,7 @@ def main() -> None:
             if given.json:
                 print(json.dumps(result), flush=True)
             else:
-                print(" ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in result.items()))
+                print(" ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in result.items()))
 
 
 if __name__ == "__main__":

@@ -37,9 +37,8 @@ SHARE_GAIN = 0.01
 """Step per second of the proportional fitting of turning shares."""
 TAIL_GAP, TAIL_PASSED = 0.2, 4.0
 """The tail of a queue has passed when the cell holds less than this share of its storage for so many seconds."""
-HIDDEN_GROWTH, MOST_HIDDEN, HIDDEN_LEAST = 180.0, 1.0, 0.05
-"""While a queue reaches beyond sight, the demand is believed to exceed the discharge, the more the longer [s], at
-last by as much again and a little [veh/s]."""
+HIDDEN_GROWTH, MOST_HIDDEN = 180.0, 1.0
+"""While a queue reaches beyond sight, the demand is believed to exceed the discharge, the more the longer [s]."""
 LEAST_USE = 0.003
 """Flow that a lane is at least believed to attract [veh/s]."""
 NOTHING = 1e-4
@@ -411,7 +410,7 @@ def learn_demand(seconds: float, layout: Layout, belief: Belief) -> None:
             flow = belief.crossings[l] if layout.gate[l] > 0 else belief.outflow[l]
             belief.use[l] += gain * (flow - belief.use[l])
             hidden = min(MOST_HIDDEN, belief.over[l] / HIDDEN_GROWTH)
-            belief.demand[l] = belief.use[l] + hidden * (belief.use[l] + HIDDEN_LEAST)
+            belief.demand[l] = belief.use[l] * (1.0 + hidden)
     for m in range(len(layout.move_to)):
         belief.stream[m] += gain * (belief.flux[m] - belief.stream[m])
     _learn_parts(layout, belief)
