@@ -13,7 +13,9 @@ from tests.reference import planner as twin
 
 Case = tuple[twin.Junction, int, tuple[twin.Queue, ...], tuple[int, ...]]
 HORIZON = 18
-WEIGHTS = tables.Weights(patience=60.0, start_loss=1.0, yellow_use=1, tail=1.0, tail_red=10.0, gap=4, sneak=0.1, step=3)
+WEIGHTS = tables.Weights(
+    patience=60.0, start_loss=1.0, yellow_use=1, stop_cost=3.0, tail=1.0, tail_red=10.0, gap=4, sneak=0.1, step=3
+)
 
 
 @st.composite
@@ -39,13 +41,13 @@ def junctions(draw: st.DrawFn) -> Case:
         for _ in range(n)
     )
     change = tuple(tuple(0 if a == b else int(rng.integers(2, 6)) for b in range(n_stages)) for a in range(n_stages))
-    least = tuple(int(rng.integers(3, 8)) for _ in range(n_stages))
+    keep = tuple(tuple(int(rng.integers(1, 8)) for _ in range(n_stages)) for _ in range(n_stages))
     queues = tuple(
         twin.Queue(left=float(rng.integers(0, 6)), wait=float(rng.integers(0, 100)), age=float(rng.integers(0, 3)))
         for _ in range(n)
     )
     hold = tuple(int(rng.integers(0, 4)) for _ in range(n_stages))
-    junction = twin.Junction(lanes, tuple(serve), change, least, WEIGHTS, HORIZON)
+    junction = twin.Junction(lanes, tuple(serve), change, keep, WEIGHTS, HORIZON)
     return junction, int(rng.integers(0, n_stages)), queues, hold
 
 
@@ -62,7 +64,7 @@ def plan(
         stage_row=np.arange(n_stages, dtype=np.int32),
         change_ptr=np.array([0, n_stages**2], np.int32),
         change=np.array(junction.change, np.int32).ravel(),
-        min_green=np.array(junction.min_green, np.int32),
+        keep=np.array(junction.keep, np.int32).ravel(),
         serve_ptr=np.array([0, n * n_stages], np.int32),
         foe_ptr=np.cumsum([0] + [len(f) for f in foes]).astype(np.int32),
         foe_queue=np.array([f for row in foes for f in row], np.int32),
@@ -115,7 +117,7 @@ def test_beam_is_close_to_the_best_of_all_plans(case: Case) -> None:
 def test_nobody_waits_then_nothing_changes() -> None:
     lanes = tuple(twin.Lane(0.5, 50.0, 0.0, (0.0,) * HORIZON) for _ in range(2))
     serve = (((1.0, 0.0, ()), (0.0, 0.0, ())), ((0.0, 0.0, ()), (1.0, 0.0, ())))
-    junction = twin.Junction(lanes, serve, ((0, 3), (3, 0)), (5, 5), WEIGHTS, HORIZON)
+    junction = twin.Junction(lanes, serve, ((0, 3), (3, 0)), ((0, 5), (5, 0)), WEIGHTS, HORIZON)
     changes, cost = plan(junction, 0, (twin.Queue(0, 0, 9), twin.Queue(0, 0, 0)), (0, 0), beam=4)
     assert changes == ()
     assert cost == 0.0
@@ -127,6 +129,6 @@ def test_one_long_waiting_vehicle_outweighs_a_stream(waited: float) -> None:
     stream = twin.Lane(0.5, 50.0, 0.0, (0.45,) * HORIZON)
     lone = twin.Lane(0.5, 50.0, 0.0, (0.0,) * HORIZON)
     serve = (((1.0, 0.0, ()), (0.0, 0.0, ())), ((0.0, 0.0, ()), (1.0, 0.0, ())))
-    junction = twin.Junction((stream, lone), serve, ((0, 3), (3, 0)), (5, 5), WEIGHTS, HORIZON)
+    junction = twin.Junction((stream, lone), serve, ((0, 3), (3, 0)), ((0, 5), (5, 0)), WEIGHTS, HORIZON)
     changes, _ = plan(junction, 0, (twin.Queue(6, 5, 9), twin.Queue(1, waited, 0)), (0, 0), beam=8)
     assert (changes[:1] == ((0, 1),)) == (waited > 0)

@@ -20,7 +20,9 @@ from citybrain_kernels.planner_tables import Belief, Shown, Sight, Weights, make
 if TYPE_CHECKING:
     from citybrain.control.interface import Site
 
-WEIGHTS = Weights(patience=60.0, start_loss=1.0, yellow_use=1, tail=1.0, tail_red=10.0, gap=4, sneak=0.1, step=3)
+WEIGHTS = Weights(
+    patience=60.0, start_loss=2.0, yellow_use=1, stop_cost=0.0, tail=4.0, tail_red=10.0, gap=4, sneak=0.1, step=3
+)
 SIGHT = Sight(
     blocked_rate=0.05,
     minor_share=0.15,
@@ -28,7 +30,10 @@ SIGHT = Sight(
     walk_arrivals=1.0 / 60.0,
     walk_rate=10.0,
     walk_patience=600.0,
+    known=10,
 )
+USUAL_TICKS = 300
+"""Ticks over which the usual flow of a lane is learnt."""
 BEAM = 4
 """Nodes kept per second of the search; twice as many find plans about 1 % cheaper in twice the time."""
 
@@ -45,6 +50,8 @@ class Planner:
         widest = int(np.diff(self._layout.queue_ptr).max(initial=1))
         self._nodes = make_nodes(HORIZON, BEAM, widest)
         self._outlook = outlook.make_outlook(int(self._layout.queue_ptr[-1]), HORIZON, int(self._layout.serve_ptr[-1]))
+        self._usual = np.zeros(site.network.n_approach_lanes, dtype=np.float32)
+        self._ticks = 0
         n_i = site.signals.n_intersections
         self._hold = np.zeros(len(self._layout.stage_row), dtype=np.int32)
         self._due = np.zeros(n_i, dtype=np.bool_)
@@ -69,10 +76,14 @@ class Planner:
         )
         shown = Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since)
         time, layout, wiring = state.time, self._layout, self._wiring
+        self._ticks += 1
+        outlook.learn_usual(1.0 / min(self._ticks, USUAL_TICKS), wiring, belief, self._usual)
+        outlook.fill_arrivals(wiring, belief, self._usual, SIGHT, self._outlook)
         outlook.fill_lanes(wiring, belief, SIGHT, self._outlook)
         outlook.fill_walks(time, wiring, shown, SIGHT, self._outlook)
         outlook.fill_serving(time, wiring, belief, shown, self._outlook)
-        outlook.find_due(time, layout, wiring, shown, self._outlook, self._hold, self._due)
+        outlook.find_hold(time, layout, wiring, shown, self._hold)
+        outlook.find_due(layout, wiring, shown, self._outlook, self._hold, self._due)
         planner.plan_all(
             self._due,
             lamps.row,

@@ -64,6 +64,7 @@ class _Draft:
         self.serving: list[tuple[int, int, bool]] = []
         self.walking: list[int] = []
         self.ending: list[list[int]] = []
+        self.beginning: list[list[int]] = []
         self.green: list[tuple[int, int]] = [(queue, g) for g, queue in self.walk_queue.items()]
         self.foes: list[set[int]] = [set() for _ in range(int(self.serve_ptr[-1]))]
         group: dict[int, int] = {}
@@ -86,6 +87,7 @@ class _Draft:
         aspects = signals.aspects(int(self.stage_row[s]))
         base = int(self.serve_ptr[i]) + (s - int(self.stage_ptr[i])) * n - q0
         self.ending.append([g0 + k for k, aspect in enumerate(aspects) if aspect < Aspect.PERMISSIVE])
+        self.beginning.append([g0 + k for k, aspect in enumerate(aspects) if aspect >= Aspect.PERMISSIVE])
         going = {m: int(aspects[g - g0]) for m, g in group.items() if aspects[g - g0] >= Aspect.PERMISSIVE}
         for m, aspect in going.items():
             pair = base + self.lane_queue[int(network.move_from[m])]
@@ -99,29 +101,50 @@ class _Draft:
                 self.walking.append(base + self.walk_queue[g0 + k])
 
     def _changes(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-        """Seconds of every change from a row to a stage, and the stages' minimum greens."""
-        signals, timings = self._site.signals, self._site.timings
-        tenths_ptr, tenths = interstage_tenths(signals, timings)
+        """Seconds of every change from a row to a stage, and seconds that the stage is then kept."""
+        signals = self._site.signals
+        tenths_ptr, tenths = interstage_tenths(signals, self._site.timings)
         ptr = np.zeros(signals.n_intersections + 1, dtype=np.int32)
-        blocks: list[NDArray[np.int32]] = []
-        least: list[int] = []
+        changes: list[NDArray[np.int32]] = []
+        keeps: list[NDArray[np.int32]] = []
         for i in range(signals.n_intersections):
             r0, n_rows = int(signals.row_ptr[i]), int(signals.row_ptr[i + 1] - signals.row_ptr[i])
-            stages = self.stage_row[self.stage_ptr[i] : self.stage_ptr[i + 1]]
-            matrix = tenths[tenths_ptr[i] : tenths_ptr[i + 1]].reshape(n_rows, n_rows)[:, stages - r0]
-            blocks.append(-(-matrix.ravel() // 10))
-            ptr[i + 1] = ptr[i] + matrix.size
-            limits = timings.min_green[signals.group_ptr[i] : signals.group_ptr[i + 1]]
-            greens = (signals.aspects(int(row)) >= Aspect.PERMISSIVE for row in stages)
-            least.extend(max(1, -(-int(limits[green].max(initial=0)) // 10)) for green in greens)
-        return ptr, np.concatenate(blocks).astype(np.int32), _ints(least)
+            stages = self.stage_row[self.stage_ptr[i] : self.stage_ptr[i + 1]] - r0
+            change = tenths[tenths_ptr[i] : tenths_ptr[i + 1]].reshape(n_rows, n_rows)[:, stages]
+            changes.append(-(-change.ravel() // 10))
+            keeps.append(np.maximum(1, -(-self._keep(i, stages, change).ravel() // 10)))
+            ptr[i + 1] = ptr[i] + change.size
+        return ptr, np.concatenate(changes).astype(np.int32), np.concatenate(keeps).astype(np.int32)
+
+    def _keep(self, i: int, stages: NDArray[np.int32], change: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Tenths [rows, P] that a stage is kept after a change from a row.
+
+        Long enough for the minimum greens of what began, and for what ended to have cleared by the time that the next
+        change is done: a stage that only lets pedestrians finish crossing is kept while they do.
+        """
+        signals, timings = self._site.signals, self._site.timings
+        g0, n = int(signals.group_ptr[i]), int(signals.group_ptr[i + 1] - signals.group_ptr[i])
+        intergreen = timings.intergreen[signals.conflict_ptr[i] : signals.conflict_ptr[i + 1]].reshape(n, n)
+        rows = range(int(signals.row_ptr[i]), int(signals.row_ptr[i + 1]))
+        green = np.array([signals.aspects(r) >= Aspect.PERMISSIVE for r in rows])
+        keep = np.zeros(change.shape, dtype=np.int32)
+        for a in range(len(rows)):
+            for p, b in enumerate(stages):
+                keep[a, p] = timings.min_green[g0 : g0 + n][green[b] & ~green[a]].max(initial=0)
+                ended = green[a] & ~green[b]
+                for q, c in enumerate(stages):
+                    needs = int(intergreen[ended][:, green[c] & ~green[b]].max(initial=0))
+                    if needs > 0:
+                        keep[a, p] = max(keep[a, p], needs - int(change[a, p]) - int(change[b, q]))
+        return keep
 
     def tables(self) -> tuple[Layout, Wiring]:
         """Pack everything."""
         network, signals = self._site.network, self._site.signals
-        change_ptr, change, least = self._changes()
+        change_ptr, change, keep = self._changes()
         foe_ptr, foe_queue = csr([sorted(row) for row in self.foes])
         ending_ptr, ending_group = csr(self.ending)
+        begin_ptr, begin_group = csr(self.beginning)
         moves_of = [
             network.lane_move[network.lane_move_ptr[x] : network.lane_move_ptr[x + 1]].tolist()
             for x in network.approach_lane
@@ -134,7 +157,7 @@ class _Draft:
             stage_row=self.stage_row,
             change_ptr=change_ptr,
             change=change,
-            min_green=least,
+            keep=keep,
             serve_ptr=self.serve_ptr,
             foe_ptr=foe_ptr,
             foe_queue=foe_queue,
@@ -155,7 +178,13 @@ class _Draft:
             walk_pair=_ints(self.walking),
             ending_ptr=ending_ptr,
             ending_group=ending_group,
+            begin_ptr=begin_ptr,
+            begin_group=begin_group,
+            group_ptr=signals.group_ptr,
+            pair_ptr=signals.conflict_ptr,
+            intergreen=self._site.timings.intergreen,
             min_green=self._site.timings.min_green,
+            yellow=self._site.timings.yellow,
             row_is_stage=signals.row_is_stage,
         )
         return layout, wiring

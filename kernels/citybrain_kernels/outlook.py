@@ -12,6 +12,8 @@ import numpy as np
 from citybrain_kernels.accelerate import kernel
 from citybrain_kernels.planner_tables import (
     BOOLS,
+    BYTES,
+    F32,
     GREEN_AGE,
     I32,
     I64,
@@ -30,19 +32,49 @@ from citybrain_kernels.planner_tables import (
     Wiring,
 )
 
+RED = 0
 GREEN = 2
 """Lowest ``Aspect`` that is green."""
 
 
 @kernel
+def learn_usual(share: float, wiring: Wiring, belief: Belief, usual: F32) -> None:
+    """Move the usual flow of every stop-line lane [A, veh/s] towards the flow of now by ``share``."""
+    approach_lane, flow = wiring.approach_lane, belief.flow
+    for a in range(usual.shape[0]):
+        usual[a] += share * (flow[approach_lane[a]] - usual[a])
+
+
+@kernel
+def fill_arrivals(wiring: Wiring, belief: Belief, usual: F32, sight: Sight, outlook: Outlook) -> None:
+    """Write the arrivals at stop lines: those foretold, and from second ``known`` on no fewer in all than usual.
+
+    Without the usual ones the street always looks empty in half a minute, and the search puts off for ever whatever
+    is cheaper to do on an empty street.
+    """
+    lane_queue, arrivals, expected = wiring.lane_queue, belief.arrivals, outlook.arrivals
+    horizon = expected.shape[1]
+    known = min(sight.known, horizon - 1)
+    for a in range(lane_queue.shape[0]):
+        k = lane_queue[a]
+        foretold = 0.0
+        for h in range(horizon):
+            expected[k, h] = arrivals[a, h]
+            if h >= known:
+                foretold += arrivals[a, h]
+        more = max(0.0, usual[a] - foretold / (horizon - known))
+        for h in range(known, horizon):
+            expected[k, h] += more
+
+
+@kernel
 def fill_lanes(wiring: Wiring, belief: Belief, sight: Sight, outlook: Outlook) -> None:
-    """Write the queues of stop-line lanes: vehicles, wait, saturation flow, room beyond, arrivals."""
+    """Write the queues of stop-line lanes: vehicles, wait, saturation flow, room beyond."""
     lane_queue, approach_lane, leave_ptr = wiring.lane_queue, wiring.approach_lane, wiring.leave_ptr
     leave_move, move_to = wiring.leave_move, wiring.move_to
     queued, spill, head_wait, discharge = belief.queue, belief.spill, belief.head_wait, belief.discharge
     blocked, room, flow, turn_share = belief.blocked, belief.room, belief.flow, belief.turn_share
-    arrivals = belief.arrivals
-    queue, expected = outlook.queue, outlook.arrivals
+    queue = outlook.queue
     for a in range(lane_queue.shape[0]):
         k = lane_queue[a]
         queue[k, QUEUED] = queued[approach_lane[a]] + spill[a]
@@ -59,8 +91,6 @@ def fill_lanes(wiring: Wiring, belief: Belief, sight: Sight, outlook: Outlook) -
                 relief = min(relief, flow[beyond] / share)
         queue[k, ROOM] = least
         queue[k, RELIEF] = relief if math.isfinite(relief) else 1.0
-        for h in range(expected.shape[1]):
-            expected[k, h] = arrivals[a, h]
 
 
 @kernel
@@ -106,40 +136,86 @@ def fill_serving(time: int, wiring: Wiring, belief: Belief, shown: Shown, outloo
 
 
 @kernel
-def find_due(time: int, layout: Layout, wiring: Wiring, shown: Shown, outlook: Outlook, hold: I32, due: BOOLS) -> None:
-    """Write how long minimum greens hold every change [S], and which intersections [I] shall plan now.
+def clearing(
+    i: int,
+    g: int,
+    time: int,
+    aspect: BYTES,
+    aspect_since: I64,
+    group_ptr: I32,
+    pair_ptr: I32,
+    intergreen: I32,
+    yellow: I32,
+) -> int:
+    """Tenths that group g must still wait for conflicting groups whose green has ended already."""
+    g0 = group_ptr[i]
+    n = group_ptr[i + 1] - g0
+    rest = 0
+    for x in range(n):
+        e = g0 + x
+        needs = intergreen[pair_ptr[i] + x * n + g - g0]
+        if needs > 0 and aspect[e] < GREEN:
+            ended = aspect_since[e] - (yellow[e] if aspect[e] == RED else 0)
+            rest = max(rest, needs - (time - ended))
+    return rest
 
-    Planned are those that show no stage yet, and those that may change now and where somebody waits or comes.
+
+@kernel
+def find_hold(time: int, layout: Layout, wiring: Wiring, shown: Shown, hold: I32) -> None:
+    """Write how many seconds every stage [S] must still wait before the change to it begins.
+
+    Minimum greens of what ends must be over, and what ended earlier must have cleared by the time the change is done:
+    until then those that are green use the time better.
     """
-    queue, expected = outlook.queue, outlook.arrivals
-    aspect, aspect_since, row, changing = shown.aspect, shown.aspect_since, shown.row, shown.changing
+    aspect, aspect_since, row = shown.aspect, shown.aspect_since, shown.row
     ending_ptr, ending_group, min_green = wiring.ending_ptr, wiring.ending_group, wiring.min_green
-    stage_ptr, stage_row, queue_ptr = layout.stage_ptr, layout.stage_row, layout.queue_ptr
+    begin_ptr, begin_group, yellow = wiring.begin_ptr, wiring.begin_group, wiring.yellow
+    group_ptr, pair_ptr, intergreen = wiring.group_ptr, wiring.pair_ptr, wiring.intergreen
+    stage_ptr, change_ptr, change, row_ptr = layout.stage_ptr, layout.change_ptr, layout.change, layout.row_ptr
     for i in range(row.shape[0]):
-        free = False
-        for s in range(stage_ptr[i], stage_ptr[i + 1]):
+        n_stages = stage_ptr[i + 1] - stage_ptr[i]
+        for p in range(n_stages):
+            s = stage_ptr[i] + p
             rest = 0
             for x in range(ending_ptr[s], ending_ptr[s + 1]):
                 g = ending_group[x]
                 if aspect[g] >= GREEN:
                     rest = max(rest, min_green[g] - (time - aspect_since[g]))
+            lasts = 10 * change[change_ptr[i] + (row[i] - row_ptr[i]) * n_stages + p]
+            for x in range(begin_ptr[s], begin_ptr[s + 1]):
+                g = begin_group[x]
+                if aspect[g] < GREEN:
+                    cleared = clearing(i, g, time, aspect, aspect_since, group_ptr, pair_ptr, intergreen, yellow)
+                    rest = max(rest, cleared - lasts)
             hold[s] = (rest + 9) // 10
-            if rest <= 0 and stage_row[s] != row[i]:
-                free = True
-        due[i] = False
-        if changing[i]:
+
+
+@kernel
+def find_due(layout: Layout, wiring: Wiring, shown: Shown, outlook: Outlook, hold: I32, due: BOOLS) -> None:
+    """Write which intersections [I] shall plan now.
+
+    Those that show no stage yet, and those that may change now and where somebody waits or comes.
+    """
+    queue, expected = outlook.queue, outlook.arrivals
+    row, changing, row_is_stage = shown.row, shown.changing, wiring.row_is_stage
+    stage_ptr, stage_row, queue_ptr = layout.stage_ptr, layout.stage_row, layout.queue_ptr
+    for i in range(row.shape[0]):
+        due[i] = not changing[i] and not row_is_stage[row[i]]
+        if changing[i] or due[i]:
             continue
-        if not wiring.row_is_stage[row[i]]:
-            due[i] = True
-        elif free:
-            for k in range(queue_ptr[i], queue_ptr[i + 1]):
-                if queue[k, QUEUED] > 0.0:
+        free = False
+        for s in range(stage_ptr[i], stage_ptr[i + 1]):
+            free = free or (hold[s] <= 0 and stage_row[s] != row[i])
+        if not free:
+            continue
+        for k in range(queue_ptr[i], queue_ptr[i + 1]):
+            if queue[k, QUEUED] > 0.0:
+                due[i] = True
+                break
+            for h in range(expected.shape[1]):
+                if expected[k, h] > 0.0:
                     due[i] = True
                     break
-                for h in range(expected.shape[1]):
-                    if expected[k, h] > 0.0:
-                        due[i] = True
-                        break
 
 
 @kernel

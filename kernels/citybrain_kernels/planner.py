@@ -115,7 +115,10 @@ def roll(
         stops = begin if went and goes else min(t + weights.yellow_use, begin) if went else t
         for h in range(t, end):
             arriving = arrivals[k, h]
-            if h < stops or (goes and h >= begin):
+            flows = h < stops or (goes and h >= begin)
+            if not flows or left > 0.01:
+                cost += weights.stop_cost * arriving
+            if flows:
                 if left + arriving > 0.0:
                     pair = v_from + l if h < begin else v_to + l
                     green = serve[pair, PROTECTED] + serve[pair, PERMISSIVE]
@@ -308,7 +311,7 @@ def plan_one(
     queue, arrivals, serve = outlook.queue, outlook.arrivals, outlook.serve
     filled, place, value, queues = nodes.filled, nodes.place, nodes.value, nodes.queues
     foe_ptr, foe_queue = layout.foe_ptr, layout.foe_queue
-    stage_row, change, min_green = layout.stage_row, layout.change, layout.min_green
+    stage_row, change, keep = layout.stage_row, layout.change, layout.keep
     change_base, row_base = layout.change_ptr[i], layout.row_ptr[i]
     horizon = filled.shape[0] - 2
     place[0, 0, STAGE] = -1
@@ -331,8 +334,8 @@ def plan_one(
             shown = place[t, b, STAGE]
             source = stage_row[s0 + shown] - row_base if shown >= 0 else row - row_base
             for q in range(n_stages):
-                least = min_green[s0 + q]
                 seconds = change[change_base + source * n_stages + q]
+                least = keep[change_base + source * n_stages + q]
                 if q == shown:
                     seconds = 0
                 elif shown >= 0:

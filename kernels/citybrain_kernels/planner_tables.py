@@ -32,7 +32,8 @@ class Layout(NamedTuple):
 
     queue_ptr [I + 1]; stage_ptr [I + 1]; row_ptr [I + 1] rows of each intersection (global row numbers);
     stage_row [S] global row of a stage; change_ptr [I + 1] and change: seconds from any row of the intersection
-    (row-major [rows, P]) to the beginning of a stage's greens; min_green [S] seconds;
+    (row-major [rows, P]) to the beginning of a stage's greens; keep, likewise: seconds that the stage is then kept,
+    for the minimum greens of what began and the clearance of what ended;
     serve_ptr [I + 1] start of the pairs (stage-major [P, L]); foe_ptr [V + 1], foe_queue: queues (local numbers) to
     which a permissive service gives way.
     """
@@ -43,7 +44,7 @@ class Layout(NamedTuple):
     stage_row: I32
     change_ptr: I32
     change: I32
-    min_green: I32
+    keep: I32
     serve_ptr: I32
     foe_ptr: I32
     foe_queue: I32
@@ -57,7 +58,9 @@ class Wiring(NamedTuple):
     their groups; green_queue, green_group: pairs of a queue and a group that lets it go; serve_pair, serve_move,
     serve_right: a pair (stage, queue) [V], a movement that goes in it, and whether with right of way; walk_pair:
     pairs of pedestrian queues that go; ending_ptr [S + 1], ending_group: groups of the intersection that are not
-    green in a stage; min_green [G] tenths; row_is_stage [R].
+    green in a stage; begin_ptr [S + 1], begin_group: those that are; group_ptr [I + 1]; pair_ptr [I + 1] and
+    intergreen: matrices of the intersections' groups, as in ``citybrain.timings.Timings``; min_green, yellow [G]
+    tenths; row_is_stage [R].
     """
 
     lane_queue: I32
@@ -75,7 +78,13 @@ class Wiring(NamedTuple):
     walk_pair: I32
     ending_ptr: I32
     ending_group: I32
+    begin_ptr: I32
+    begin_group: I32
+    group_ptr: I32
+    pair_ptr: I32
+    intergreen: I32
     min_green: I32
+    yellow: I32
     row_is_stage: BOOLS
 
 
@@ -108,7 +117,8 @@ class Sight(NamedTuple):
     blocked_rate: share of saturation that a blocked lane is credited with; minor_share: movements with a smaller
     share of their lane do not hold it when the road beyond is full; standing: queue from which on the road beyond
     counts as standing [veh]; walk_arrivals: pedestrians expected where nobody counts them [1/s]; walk_rate:
-    pedestrians who step off together [1/s]; walk_patience: longest wait credited to pedestrians [s].
+    pedestrians who step off together [1/s]; walk_patience: longest wait credited to pedestrians [s]; known: seconds
+    for which the foretold arrivals are taken as they are.
     """
 
     blocked_rate: float
@@ -117,6 +127,7 @@ class Sight(NamedTuple):
     walk_arrivals: float
     walk_rate: float
     walk_patience: float
+    known: int
 
 
 class Outlook(NamedTuple):
@@ -138,6 +149,7 @@ class Weights(NamedTuple):
 
     patience: a queue's weight grows from here on with its first vehicle's wait [s];
     start_loss: start-up loss [s]; yellow_use: seconds of yellow that still discharge [s];
+    stop_cost: what stopping a vehicle costs beside its wait [veh s];
     tail: factor on the cost of what is left at the horizon; tail_red: extra wait of what is left at red [s];
     gap: seconds of clear foe traffic that a permissive vehicle needs; sneak: permissive rate against a standing foe
     queue, share of saturation; step: seconds between decisions inside the search.
@@ -146,6 +158,7 @@ class Weights(NamedTuple):
     patience: float
     start_loss: float
     yellow_use: int
+    stop_cost: float
     tail: float
     tail_red: float
     gap: int

@@ -63,11 +63,29 @@ def served(site: Site, state: TrafficState, row: int, a: int) -> tuple[float, fl
 
 
 def held_for(site: Site, time: int, lamps: LampState, i: int, row: int) -> int:
-    """Seconds until intersection i may change to a stage: minimum greens of what would end."""
-    g0 = int(site.signals.group_ptr[i])
+    """Seconds until the change of intersection i to a stage may begin.
+
+    Minimum greens of what would end, and the clearance of what ended earlier less the time that the change takes.
+    """
+    signals, timings = site.signals, site.timings
+    g0, n = int(signals.group_ptr[i]), int(signals.group_ptr[i + 1] - signals.group_ptr[i])
+    intergreen = timings.intergreen[signals.conflict_ptr[i] : signals.conflict_ptr[i + 1]].reshape(n, n)
+    green = [bool(lamps.aspect[g0 + k] >= Aspect.PERMISSIVE) for k in range(n)]
+    wanted = [bool(aspect >= Aspect.PERMISSIVE) for aspect in signals.aspects(row)]
+    now = [bool(aspect >= Aspect.PERMISSIVE) for aspect in signals.aspects(int(lamps.row[i]))]
+    ending = [k for k in range(n) if now[k] and not wanted[k]]
+    lasts = max([int(timings.yellow[g0 + k]) for k in ending], default=0)
+    for e in ending:
+        lasts = max([lasts, *(int(intergreen[e, k]) for k in range(n) if wanted[k] and not now[k])])
+    lasts = 10 * math.ceil(lasts / 10)
     rest = 0
-    for k, wanted in enumerate(site.signals.aspects(row)):
-        g = g0 + k
-        if lamps.aspect[g] >= Aspect.PERMISSIVE and wanted < Aspect.PERMISSIVE:
-            rest = max(rest, int(site.timings.min_green[g]) - (time - int(lamps.aspect_since[g])))
+    for k in range(n):
+        if green[k] and not wanted[k]:
+            rest = max(rest, int(timings.min_green[g0 + k]) - (time - int(lamps.aspect_since[g0 + k])))
+        if wanted[k] and not green[k]:
+            for e in range(n):
+                if not green[e] and intergreen[e, k] > 0:
+                    ended = int(lamps.aspect_since[g0 + e])
+                    ended -= int(timings.yellow[g0 + e]) if lamps.aspect[g0 + e] == Aspect.RED else 0
+                    rest = max(rest, int(intergreen[e, k]) - (time - ended) - lasts)
     return math.ceil(rest / 10)

@@ -36,7 +36,7 @@ class Junction:
     lanes: tuple[Lane, ...]
     serve: tuple[tuple[tuple[float, float, tuple[int, ...]], ...], ...]
     change: tuple[tuple[int, ...], ...]
-    min_green: tuple[int, ...]
+    keep: tuple[tuple[int, ...], ...]
     weights: Weights
     horizon: int
 
@@ -108,6 +108,8 @@ def go(j: Junction, node: History, target: int, begin: int, end: int) -> History
                 still = (went and goes) or (went and h < node.second + j.weights.yellow_use)
                 shown = node.stage if still else None
                 foes_from = node.second
+            if shown is None or q.left > 0.01:
+                cost += j.weights.stop_cost * j.lanes[k].arrivals[h]
             q = second_of(j, k, q, h, shown, foes_from, node.queues)
             if q.left > 0.01:
                 q = replace(q, wait=q.wait + 1.0)
@@ -127,13 +129,13 @@ def go(j: Junction, node: History, target: int, begin: int, end: int) -> History
 
 
 def children(j: Junction, node: History, hold: tuple[int, ...]) -> list[History]:
-    """Every lawful next decision: hold for a step, or change and keep the minimum green."""
+    """Every lawful next decision: hold for a step, or change and keep the new stage."""
     step = j.weights.step
     out = [go(j, node, node.stage, node.second, min(node.second + step, j.horizon))]
     for target in range(len(j.serve)):
         if target == node.stage or (not node.switched and node.second < hold[target]):
             continue
-        change, least = j.change[node.stage][target], j.min_green[target]
+        change, least = j.change[node.stage][target], j.keep[node.stage][target]
         served = [k for k in range(len(j.lanes)) if sum(j.serve[target][k][:2]) > 0]
         until = node.second + change + least
         if not any(
