@@ -13,9 +13,7 @@ from tests.reference import planner as twin
 
 Case = tuple[twin.Junction, int, tuple[twin.Queue, ...], tuple[int, ...]]
 HORIZON = 18
-WEIGHTS = tables.Weights(
-    patience=60.0, start_loss=1.0, yellow_use=1, stop_cost=3.0, tail=1.0, tail_red=10.0, gap=4, sneak=0.1, step=3
-)
+WEIGHTS = tables.Weights(patience=60.0, start_loss=1.0, yellow_use=1, tail=1.0, tail_red=10.0, gap=4, sneak=0.1, step=3)
 
 
 @st.composite

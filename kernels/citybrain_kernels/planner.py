@@ -46,6 +46,7 @@ from citybrain_kernels.planner_tables import (
 )
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
 
@@ -91,6 +92,7 @@ def roll(
     after: F32,
     queue: F32,
     arrivals: F32,
+    sums: F64,
     serve: F32,
     foe_ptr: I32,
     foe_queue: I32,
@@ -99,40 +101,60 @@ def roll(
     """Carry queues ``before`` [Lmax, 5] from second t to ``end`` into ``after``; return what it costs [veh s].
 
     From t to ``begin`` an interstage runs between the stages with pairs ``v_from`` and ``v_to``: queues green in
-    both go on, those that end use the first ``yellow_use`` seconds. From ``begin`` on ``v_to`` is shown.
+    both go on, those that end use the first ``yellow_use`` seconds. From ``begin`` on ``v_to`` is shown. Red queues
+    and empty green ones take one step whatever the time, by ``sums``: that is most of them.
     """
     cost = 0.0
     for l in range(n):
         k = q0 + l
-        left = before[l, LEFT]
-        wait = before[l, WAIT]
-        age = before[l, AGE]
-        open_share = before[l, OPEN]
-        sent = before[l, SENT]
-        rate = queue[k, RATE]
+        left, wait, age = before[l, LEFT], before[l, WAIT], before[l, AGE]
+        open_share, sent = before[l, OPEN], before[l, SENT]
         went = serve[v_from + l, PROTECTED] + serve[v_from + l, PERMISSIVE] > 0.0
         goes = serve[v_to + l, PROTECTED] + serve[v_to + l, PERMISSIVE] > 0.0
         stops = begin if went and goes else min(t + weights.yellow_use, begin) if went else t
-        for h in range(t, end):
-            arriving = arrivals[k, h]
-            flows = h < stops or (goes and h >= begin)
-            if not flows or left > 0.01:
-                cost += weights.stop_cost * arriving
-            if flows:
+        for part in range(3):
+            # green of the old stage, red, green of the new one
+            h0, h1, pair = t, stops, v_from + l
+            if part == 1:
+                h0, h1 = stops, begin if goes else end
+            elif part == 2:
+                h0, h1, pair = begin, end if goes else begin, v_to + l
+            if h1 <= h0:
+                continue
+            coming = sums[l, 0, h1] - sums[l, 0, h0]
+            if part == 1:
+                age, open_share = 0.0, 1.0
+                if left > 0.01 and wait + (h1 - h0) <= weights.patience:
+                    cost += (h1 - h0) * (left - sums[l, 0, h0]) + sums[l, 1, h1 + 1] - sums[l, 1, h0 + 1]
+                    left += coming
+                    wait += h1 - h0
+                else:
+                    for h in range(h0, h1):
+                        left += arrivals[k, h]
+                        wait = wait + 1.0 if left > 0.01 else 0.0
+                        cost += left * (1.0 + max(0.0, wait - weights.patience) / weights.patience)
+                continue
+            permissive = serve[pair, PERMISSIVE]
+            green = serve[pair, PROTECTED] + permissive
+            room = queue[k, ROOM] + queue[k, RELIEF] * h0 - sent
+            if left <= 0.01 and permissive <= 0.0 and green > 0.99 and coming <= room and sums[l, 2, 0] <= 1.0:
+                sent += coming
+                age += h1 - h0
+                wait = 0.0
+                continue
+            for h in range(h0, h1):
+                arriving = arrivals[k, h]
                 if left + arriving > 0.0:
-                    pair = v_from + l if h < begin else v_to + l
-                    green = serve[pair, PROTECTED] + serve[pair, PERMISSIVE]
                     factor = open_share
-                    if serve[pair, PERMISSIVE] > 0.0:
-                        foes_from = t if h < begin else begin
-                        gap = give_way(pair, h, foes_from, q0, before, queue, arrivals, foe_ptr, foe_queue, weights)
-                        factor *= (serve[pair, PROTECTED] + serve[pair, PERMISSIVE] * gap) / green
+                    if permissive > 0.0:
+                        gap = give_way(pair, h, h0, q0, before, queue, arrivals, foe_ptr, foe_queue, weights)
+                        factor *= (green - permissive + permissive * gap) / green
                     if left <= 0.01:
                         out = min(arriving, 1.0) * green * factor
                     elif age < weights.start_loss:
                         out = 0.0
                     else:
-                        out = min(left + arriving, rate * factor)
+                        out = min(left + arriving, queue[k, RATE] * factor)
                     out = min(out, max(0.0, queue[k, ROOM] + queue[k, RELIEF] * h - sent))
                     if out > 0.0:
                         sent += out
@@ -141,17 +163,11 @@ def roll(
                             open_share *= green**out
                     left = max(0.0, left + arriving - out)
                 age += 1.0
-            else:
-                left += arriving
-                age = 0.0
-                open_share = 1.0
-            if left > 0.01:
-                wait += 1.0
-                cost += left
-                if wait > weights.patience:
-                    cost += left * (wait - weights.patience) / weights.patience
-            else:
-                wait = 0.0
+                if left > 0.01:
+                    wait += 1.0
+                    cost += left * (1.0 + max(0.0, wait - weights.patience) / weights.patience)
+                else:
+                    wait = 0.0
         after[l, LEFT] = left
         after[l, WAIT] = wait
         after[l, AGE] = age
@@ -222,6 +238,7 @@ def expand(
     queues: F32,
     queue: F32,
     arrivals: F32,
+    sums: F64,
     serve: F32,
     foe_ptr: I32,
     foe_queue: I32,
@@ -241,7 +258,7 @@ def expand(
     end = min(t + (length + weights.step - 1) // weights.step * weights.step, horizon)
     before, after = queues[t, b], queues[spare, 0]
     cost = value[t, b, COST] + roll(
-        t, begin, end, v_from, v_to, n, q0, before, after, queue, arrivals, serve, foe_ptr, foe_queue, weights
+        t, begin, end, v_from, v_to, n, q0, before, after, queue, arrivals, sums, serve, foe_ptr, foe_queue, weights
     )
     place[spare, 0, STAGE] = target
     place[spare, 0, SINCE] = place[t, b, SINCE] if target == stage else begin
@@ -252,16 +269,29 @@ def expand(
 
 
 @kernel
-def wanted(v: int, t: int, until: int, n: int, q0: int, state: F32, arrivals: F32, serve: F32) -> bool:
+def wanted(v: int, t: int, until: int, n: int, state: F32, sums: F64, serve: F32) -> bool:
     """Tell whether anybody whom the stage with pairs v serves waits now or comes before second ``until``."""
+    last = min(until, sums.shape[2] - 2)
     for l in range(n):
-        if serve[v + l, PROTECTED] + serve[v + l, PERMISSIVE] > 0.0:
-            if state[l, LEFT] > 0.01:
-                return True
-            for h in range(t, min(until, arrivals.shape[1])):
-                if arrivals[q0 + l, h] > 0.02:
-                    return True
+        if serve[v + l, PROTECTED] + serve[v + l, PERMISSIVE] > 0.0 and (
+            state[l, LEFT] > 0.01 or sums[l, 0, last] - sums[l, 0, t] > 0.05
+        ):
+            return True
     return False
+
+
+@kernel
+def add_up(n: int, q0: int, arrivals: F32, sums: F64) -> None:
+    """Write running sums of the arrivals of n queues; see ``Nodes``."""
+    for l in range(n):
+        peak = 0.0
+        sums[l, 0, 0] = sums[l, 1, 0] = 0.0
+        for h in range(arrivals.shape[1]):
+            peak = max(peak, arrivals[q0 + l, h])
+            sums[l, 0, h + 1] = sums[l, 0, h] + arrivals[q0 + l, h]
+            sums[l, 1, h + 1] = sums[l, 1, h] + sums[l, 0, h]
+        sums[l, 1, arrivals.shape[1] + 1] = sums[l, 1, arrivals.shape[1]] + sums[l, 0, arrivals.shape[1]]
+        sums[l, 2, 0] = peak
 
 
 @kernel
@@ -310,7 +340,7 @@ def plan_one(
     n, n_stages = layout.queue_ptr[i + 1] - q0, layout.stage_ptr[i + 1] - s0
     queue, arrivals, serve = outlook.queue, outlook.arrivals, outlook.serve
     filled, place, value, queues = nodes.filled, nodes.place, nodes.value, nodes.queues
-    foe_ptr, foe_queue = layout.foe_ptr, layout.foe_queue
+    foe_ptr, foe_queue, sums = layout.foe_ptr, layout.foe_queue, nodes.sums
     stage_row, change, keep = layout.stage_row, layout.change, layout.keep
     change_base, row_base = layout.change_ptr[i], layout.row_ptr[i]
     horizon = filled.shape[0] - 2
@@ -321,6 +351,7 @@ def plan_one(
     place[0, 0, SINCE] = -1
     place[0, 0, PARENT] = -1
     value[0, 0, COST] = 0.0
+    add_up(n, q0, arrivals, sums)
     filled[:] = 0
     filled[0] = 1
     for l in range(n):
@@ -341,7 +372,7 @@ def plan_one(
                 elif shown >= 0:
                     if place[t, b, SINCE] < 0 and t < hold[s0 + q]:
                         continue
-                    if not wanted(v_base + q * n, t, t + seconds + least, n, q0, queues[t, b], arrivals, serve):
+                    if not wanted(v_base + q * n, t, t + seconds + least, n, queues[t, b], sums, serve):
                         continue
                 expand(
                     t,
@@ -358,6 +389,7 @@ def plan_one(
                     queues,
                     queue,
                     arrivals,
+                    sums,
                     serve,
                     foe_ptr,
                     foe_queue,

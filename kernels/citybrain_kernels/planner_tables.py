@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 BYTES = NDArray[np.uint8]
@@ -149,7 +150,6 @@ class Weights(NamedTuple):
 
     patience: a queue's weight grows from here on with its first vehicle's wait [s];
     start_loss: start-up loss [s]; yellow_use: seconds of yellow that still discharge [s];
-    stop_cost: what stopping a vehicle costs beside its wait [veh s];
     tail: factor on the cost of what is left at the horizon; tail_red: extra wait of what is left at red [s];
     gap: seconds of clear foe traffic that a permissive vehicle needs; sneak: permissive rate against a standing foe
     queue, share of saturation; step: seconds between decisions inside the search.
@@ -158,7 +158,6 @@ class Weights(NamedTuple):
     patience: float
     start_loss: float
     yellow_use: int
-    stop_cost: float
     tail: float
     tail_red: float
     gap: int
@@ -172,13 +171,15 @@ class Nodes(NamedTuple):
     filled [H + 2] nodes in use; place [H + 2, B, 3]: stage (local, -1 for a row that is no stage), second its greens
     began (negative: before now), parent (second * B + b, -1 at the root); value [H + 2, B, 2]: cost so far and score
     (cost plus tail) [veh s]; queues [H + 2, B, Lmax, 5]: vehicles left, wait of the first [s], seconds of green,
-    chance that no vehicle whose movement is red bars the lane yet, vehicles sent off since now.
+    chance that no vehicle whose movement is red bars the lane yet, vehicles sent off since now. sums [Lmax, 3, H + 2]:
+    arrivals before second h, the sum of those before second h, and (first cell) the most in any second.
     """
 
     filled: I32
     place: I32
     value: F32
     queues: F32
+    sums: F64
 
 
 def make_nodes(horizon: int, beam: int, queues: int) -> Nodes:
@@ -188,4 +189,5 @@ def make_nodes(horizon: int, beam: int, queues: int) -> Nodes:
         place=np.zeros((horizon + 2, beam, 3), np.int32),
         value=np.zeros((horizon + 2, beam, 2), np.float32),
         queues=np.zeros((horizon + 2, beam, queues, 5), np.float32),
+        sums=np.zeros((queues, 3, horizon + 2), np.float64),
     )

@@ -108,8 +108,6 @@ def go(j: Junction, node: History, target: int, begin: int, end: int) -> History
                 still = (went and goes) or (went and h < node.second + j.weights.yellow_use)
                 shown = node.stage if still else None
                 foes_from = node.second
-            if shown is None or q.left > 0.01:
-                cost += j.weights.stop_cost * j.lanes[k].arrivals[h]
             q = second_of(j, k, q, h, shown, foes_from, node.queues)
             if q.left > 0.01:
                 q = replace(q, wait=q.wait + 1.0)
@@ -138,10 +136,7 @@ def children(j: Junction, node: History, hold: tuple[int, ...]) -> list[History]
         change, least = j.change[node.stage][target], j.keep[node.stage][target]
         served = [k for k in range(len(j.lanes)) if sum(j.serve[target][k][:2]) > 0]
         until = node.second + change + least
-        if not any(
-            node.queues[k].left > 0.01 or any(a > 0.02 for a in j.lanes[k].arrivals[node.second : until])
-            for k in served
-        ):
+        if not any(node.queues[k].left > 0.01 or sum(j.lanes[k].arrivals[node.second : until]) > 0.05 for k in served):
             continue
         end = node.second + math.ceil((change + least) / step) * step
         out.append(go(j, node, target, min(node.second + change, j.horizon), min(end, j.horizon)))
