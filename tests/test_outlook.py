@@ -32,12 +32,8 @@ def seen(seed: int) -> tuple[Outlook, NDArray[np.int32], NDArray[np.bool_], Lamp
     belief = Belief(*(getattr(state, name) for name in Belief._fields))
     shown = Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since)
     hold, due = np.zeros(len(layout.stage_row), np.int32), np.zeros(len(rows), np.bool_)
-    kernel.fill_arrivals(wiring, belief, np.zeros(len(wiring.lane_queue), np.float32), SIGHT, outlook)
-    kernel.fill_lanes(wiring, belief, SIGHT, outlook)
-    kernel.fill_walks(TIME, wiring, shown, SIGHT, outlook)
-    kernel.fill_serving(TIME, wiring, belief, shown, outlook)
-    kernel.find_hold(TIME, layout, wiring, shown, hold)
-    kernel.find_due(layout, wiring, shown, outlook, hold, due)
+    usual = np.zeros(len(wiring.lane_queue), np.float32)
+    kernel.look(TIME, 0.0, layout, wiring, belief, shown, SIGHT, usual, outlook, hold, due)
     return outlook, hold, due, lamps, state
 
 

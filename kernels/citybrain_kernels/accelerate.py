@@ -19,4 +19,6 @@ _BOUNDSCHECK = os.environ.get("CITYBRAIN_BOUNDSCHECK") == "1"
 
 def kernel(function: F) -> F:
     """Compile a serial kernel: cached on disk, releases the GIL, exact floating point."""
-    return cast("F", numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=_BOUNDSCHECK)(function))
+    return cast(
+        "F", numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=_BOUNDSCHECK, error_model="numpy")(function)
+    )

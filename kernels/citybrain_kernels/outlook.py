@@ -219,6 +219,30 @@ def find_due(layout: Layout, wiring: Wiring, shown: Shown, outlook: Outlook, hol
 
 
 @kernel
+def look(
+    time: int,
+    share: float,
+    layout: Layout,
+    wiring: Wiring,
+    belief: Belief,
+    shown: Shown,
+    sight: Sight,
+    usual: F32,
+    outlook: Outlook,
+    hold: I32,
+    due: BOOLS,
+) -> None:
+    """Do all of the above, once per tick; one call, since handing tuples of arrays to a kernel costs microseconds."""
+    learn_usual(share, wiring, belief, usual)
+    fill_arrivals(wiring, belief, usual, sight, outlook)
+    fill_lanes(wiring, belief, sight, outlook)
+    fill_walks(time, wiring, shown, sight, outlook)
+    fill_serving(time, wiring, belief, shown, outlook)
+    find_hold(time, layout, wiring, shown, hold)
+    find_due(layout, wiring, shown, outlook, hold, due)
+
+
+@kernel
 def keep_plans(
     time: int, due: BOOLS, row: I32, since: I64, found_row: I32, found_start: I32, plan_row: I32, plan_start: I64
 ) -> None:
