@@ -16,14 +16,14 @@ from citybrain import cells
 from citybrain.errors import ContractError
 from citybrain.state import HORIZON, TrafficState
 from citybrain.units import TENTHS_PER_SECOND
-from citybrain_kernels import assimilation, lanes
-from citybrain_kernels import estimation as outlook
+from citybrain_kernels import estimation_tick as kernel
 
 if TYPE_CHECKING:
     from citybrain.decisions import LampState
     from citybrain.network import Network
     from citybrain.observations import ObservationBatch, SensorTable
     from citybrain.signals import Signals
+    from citybrain_kernels.lanes import Layout
 
 LONGEST_GAP = 120
 """Seconds that are predicted at most between two batches."""
@@ -44,20 +44,23 @@ class LaneEstimator:
 
     def __init__(self, network: Network, signals: Signals, sensors: SensorTable) -> None:
         _check_sensors(network, sensors)
-        self._network = network
+        self._n_lanes = network.n_lanes
         self._groups = signals.n_groups
-        self._loops = cells.make_loops(sensors)
-        self._layout = cells.make_layout(network, signals, sensors, self._loops)
-        self._cameras = cells.make_cameras(network, sensors, self._layout)
-        self._belief = cells.make_belief(network, self._layout)
-        self._upstream = cells.make_upstream(network, self._layout)
-        self._evidence = np.full(network.n_lanes, -np.inf)
-        self._sureness = _sureness(network, sensors, self._layout)
-        self._smooth_flow = np.zeros(network.n_lanes)
-        self._head_wait = np.zeros(network.n_approach_lanes)
-        self._weight = np.zeros(len(self._upstream.lane))
-        self._full = np.zeros(len(self._upstream.lane), dtype=np.bool_)
-        self._beyond = np.zeros(HORIZON)
+        loops = cells.make_loops(sensors)
+        layout = cells.make_layout(network, signals, sensors, loops)
+        upstream = cells.make_upstream(network, layout)
+        self._street = kernel.Street(layout, upstream, network.approach_lane, _sureness(network, sensors, layout))
+        self._memory = kernel.Memory(
+            loops=loops,
+            cameras=cells.make_cameras(network, sensors, layout),
+            belief=cells.make_belief(network, layout),
+            evidence=np.full(network.n_lanes, -np.inf),
+            smooth_flow=np.zeros(network.n_lanes),
+            head_wait=np.zeros(network.n_approach_lanes),
+            weight=np.zeros(len(upstream.lane)),
+            full=np.zeros(len(upstream.lane), dtype=np.bool_),
+            beyond=np.zeros(HORIZON),
+        )
         self._begin: int | None = None
         self._last = 0
 
@@ -73,124 +76,84 @@ class LaneEstimator:
             raise ContractError(f"lamps of {len(lamps.aspect)} groups handed to an estimator of {self._groups}")
         if self._begin is None:
             self._begin = self._last = batch.time
-            self._evidence[:] = batch.time / TENTHS_PER_SECOND - LONGEST_GAP
+            self._memory.evidence[:] = batch.time / TENTHS_PER_SECOND - LONGEST_GAP
         if batch.time < self._last:
             raise ContractError(f"batch of time {batch.time} after one of time {self._last} [tenths of a second]")
         self._check(batch)
-        now = batch.time / TENTHS_PER_SECOND
-        self._predict(batch, lamps, now, self._begin)
-        self._correct(batch, now)
+        steps = batch.time // TENTHS_PER_SECOND - self._last // TENTHS_PER_SECOND
+        totals = self._empty_totals()
+        kernel.estimate(
+            batch.time / TENTHS_PER_SECOND,
+            (batch.time - self._begin) / TENTHS_PER_SECOND,
+            min(steps, LONGEST_GAP),
+            lamps.aspect,
+            lamps.aspect_since / TENTHS_PER_SECOND,
+            self._street,
+            _sorted_rows(batch),
+            self._memory,
+            totals,
+        )
         self._last = batch.time
-        return self._outlook(batch.time, lamps, now)
+        share = self._memory.belief.share.astype(np.float32)
+        return TrafficState(time=batch.time, turn_share=share, **totals._asdict())
 
     def _check(self, batch: ObservationBatch) -> None:
         for sensor in (batch.loop_sensor, batch.frame_sensor, batch.object_sensor):
-            if len(sensor) and not 0 <= sensor.min() <= sensor.max() < len(self._loops.lane):
-                raise ContractError(f"the batch speaks of sensors beyond the {len(self._loops.lane)} of the table")
-        if len(batch.object_lane) and batch.object_lane.max() >= self._network.n_lanes:
-            raise ContractError(f"the batch speaks of lane {batch.object_lane.max()} of {self._network.n_lanes}")
+            if len(sensor) and not 0 <= sensor.min() <= sensor.max() < len(self._memory.loops.lane):
+                raise ContractError(
+                    f"the batch speaks of sensors beyond the {len(self._memory.loops.lane)} of the table"
+                )
+        if len(batch.object_lane) and batch.object_lane.max() >= self._n_lanes:
+            raise ContractError(f"the batch speaks of lane {batch.object_lane.max()} of {self._n_lanes}")
 
-    def _predict(self, batch: ObservationBatch, lamps: LampState, now: float, begin: int) -> None:
-        belief, layout = self._belief, self._layout
-        since = lamps.aspect_since / TENTHS_PER_SECOND
-        order = np.lexsort((batch.loop_on, batch.loop_time, batch.loop_sensor))
-        lanes.read_lamps(now, layout, lamps.aspect, since, belief)
-        assimilation.take_loops(
-            now,
-            batch.loop_sensor[order],
-            batch.loop_time[order],
-            batch.loop_on[order],
-            self._loops,
-            belief,
-            self._evidence,
-        )
-        steps = batch.time // TENTHS_PER_SECOND - self._last // TENTHS_PER_SECOND
-        seconds = (batch.time - begin) / TENTHS_PER_SECOND
-        lanes.move_lanes(now, seconds, min(steps, LONGEST_GAP), layout, belief)
-
-    def _correct(self, batch: ObservationBatch, now: float) -> None:
-        frames = np.lexsort((batch.frame_time, batch.frame_sensor))
-        objects = np.lexsort(
-            (
-                batch.object_confidence,
-                batch.object_speed,
-                batch.object_distance,
-                batch.object_lane,
-                batch.object_time,
-                batch.object_sensor,
-            )
-        )
-        assimilation.correct(
-            now,
-            self._layout,
-            batch.frame_sensor[frames],
-            batch.frame_time[frames],
-            batch.object_sensor[objects],
-            batch.object_time[objects],
-            batch.object_lane[objects],
-            batch.object_distance[objects],
-            batch.object_speed[objects],
-            batch.object_confidence[objects],
-            self._cameras,
-            self._loops,
-            self._belief,
-            self._evidence,
-        )
-
-    def _outlook(self, time: int, lamps: LampState, now: float) -> TrafficState:
-        n_l, n_a = self._network.n_lanes, self._network.n_approach_lanes
-        vehicles, queue, back, room, flow, occupancy, confidence, age = np.empty((8, n_l), dtype=np.float32)
+    def _empty_totals(self) -> kernel.Totals:
+        n_a = len(self._street.stop_lane)
+        vehicles, queue, back, room, flow, occupancy, confidence, age = np.empty((8, self._n_lanes), dtype=np.float32)
         head_wait, discharge, spill = np.empty((3, n_a), dtype=np.float32)
-        blocked = np.empty(n_a, dtype=np.bool_)
-        arrivals = np.empty((n_a, HORIZON), dtype=np.float32)
-        outlook.sum_lanes(
-            now,
-            self._layout,
-            self._belief,
-            self._evidence,
-            self._sureness,
-            self._smooth_flow,
-            vehicles,
-            queue,
-            back,
-            room,
-            flow,
-            occupancy,
-            confidence,
-            age,
-        )
-        outlook.watch_heads(
-            now,
-            self._layout,
-            lamps.aspect,
-            self._network.approach_lane,
-            self._belief,
-            queue,
-            self._head_wait,
-            head_wait,
-            blocked,
-            discharge,
-        )
-        outlook.foretell(
-            self._layout, self._belief, self._upstream, self._weight, self._full, self._beyond, arrivals, spill
-        )
-        return TrafficState(
-            time=time,
+        return kernel.Totals(
             vehicles=vehicles,
             queue=queue,
             back_of_queue=back,
             room=room,
             flow=flow,
             occupancy=occupancy,
-            arrivals=arrivals,
-            spill=spill,
-            head_wait=head_wait,
-            blocked=blocked,
-            discharge=discharge,
-            turn_share=self._belief.share.astype(np.float32),
             confidence=confidence,
             age=age,
+            head_wait=head_wait,
+            discharge=discharge,
+            spill=spill,
+            blocked=np.empty(n_a, dtype=np.bool_),
+            arrivals=np.empty((n_a, HORIZON), dtype=np.float32),
         )
+
+
+def _sorted_rows(batch: ObservationBatch) -> kernel.Rows:
+    """Put a batch in an order that does not depend on how it was delivered."""
+    events = np.lexsort((batch.loop_on, batch.loop_time, batch.loop_sensor))
+    frames = np.lexsort((batch.frame_time, batch.frame_sensor))
+    objects = np.lexsort(
+        (
+            batch.object_confidence,
+            batch.object_speed,
+            batch.object_distance,
+            batch.object_lane,
+            batch.object_time,
+            batch.object_sensor,
+        )
+    )
+    return kernel.Rows(
+        event_sensor=batch.loop_sensor[events],
+        event_time=batch.loop_time[events],
+        event_on=batch.loop_on[events],
+        frame_sensor=batch.frame_sensor[frames],
+        frame_time=batch.frame_time[frames],
+        object_sensor=batch.object_sensor[objects],
+        object_time=batch.object_time[objects],
+        object_lane=batch.object_lane[objects],
+        object_distance=batch.object_distance[objects],
+        object_speed=batch.object_speed[objects],
+        object_confidence=batch.object_confidence[objects],
+    )
 
 
 def _check_sensors(network: Network, sensors: SensorTable) -> None:
@@ -204,7 +167,7 @@ def _check_sensors(network: Network, sensors: SensorTable) -> None:
         raise ContractError(f"the network has {network.n_lanes} lanes, but " + "; ".join(faults))
 
 
-def _sureness(network: Network, sensors: SensorTable, layout: lanes.Layout) -> NDArray[np.float64]:
+def _sureness(network: Network, sensors: SensorTable, layout: Layout) -> NDArray[np.float64]:
     """Confidence [L] under fresh evidence: what each kind of sensor leaves unknown, multiplied."""
     doubt = np.ones(network.n_lanes)
     doubt[layout.stop_loop] *= 0.5

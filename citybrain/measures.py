@@ -17,10 +17,8 @@ from citybrain.units import TENTHS_PER_SECOND
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from citybrain.decisions import Command, Wish
-    from citybrain.observations import ObservationBatch
+    from citybrain.decisions import Command
     from citybrain.signals import Signals
-    from citybrain.state import TrafficState
 
 FloatArray = NDArray[np.float64]
 
@@ -195,7 +193,7 @@ def pair_up(
 
 
 class Tally:
-    """Counts what the guard bent and the longest red that any group was shown; an observer of the engine.
+    """Counts what the guard bent and the longest red that any group was shown, from the commands of a run.
 
     Reds count from the beginning of the run: what was shown before is not ours. Groups that no row of the program
     ever serves are left out.
@@ -207,8 +205,8 @@ class Tally:
         self._longest = 0
         self._bent: Counter[int] = Counter()
 
-    def tick(self, batch: ObservationBatch, state: TrafficState, wish: Wish, command: Command) -> None:  # noqa: ARG002 - an observer sees the whole tick
-        """See one finished tick."""
+    def count(self, command: Command) -> None:
+        """Count one tick's command."""
         lamps = command.lamps
         red = (lamps.aspect == Aspect.RED) & self._served
         since = np.maximum(lamps.aspect_since[red], self._begin)

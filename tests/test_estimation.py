@@ -192,9 +192,9 @@ def test_queue_beyond_sight_goes_on_growing() -> None:
     early = street.ticks(30, frame).vehicles[0]
     demands = []
     for _ in range(60):
-        street.estimator._belief.use[0] = 0.2
+        street.estimator._memory.belief.use[0] = 0.2
         street.tick(frame=frame)
-        demands.append(street.estimator._belief.demand[0])
+        demands.append(street.estimator._memory.belief.demand[0])
     assert demands[-1] > demands[0] > 0.19
     assert street.state.vehicles[0] > early + 5
     assert street.state.queue[0] > 12, "more than the camera sees"
@@ -264,7 +264,7 @@ def total_departures(deliveries: list[list[LOOP]]) -> float:
     for events in deliveries:
         shifted = [(x, t - street.time + 1 + begin, on) for x, t, on in events]
         street.tick(shifted)
-        total += float(street.estimator._belief.outflow[0])
+        total += float(street.estimator._memory.belief.outflow[0])
     return total
 
 
@@ -379,7 +379,7 @@ CHAIN_SIGNALS = replace(small_signals(), group_move=np.array([1, 2], np.int32))
 def chain_estimator(rng: np.random.Generator) -> LaneEstimator:
     """An estimator of the chain whose cells hold random contents, part of them standing."""
     estimator = LaneEstimator(chain_network(), CHAIN_SIGNALS, sensors(ADVANCE, lane=1))
-    belief = estimator._belief
+    belief = estimator._memory.belief
     belief.content[:] = np.where(rng.random(len(belief.content)) < 0.6, rng.random(len(belief.content)) * 2, 0)
     belief.pace[:] = rng.random(len(belief.content))
     belief.standing[:] = belief.content * rng.integers(0, 2, len(belief.content))
@@ -392,7 +392,7 @@ def chain_estimator(rng: np.random.Generator) -> LaneEstimator:
 def test_moving_lanes_on_matches_its_twin_and_conserves_vehicles(seed: int) -> None:
     rng = np.random.default_rng(seed)
     estimator = chain_estimator(rng)
-    layout, belief = estimator._layout, estimator._belief
+    layout, belief = estimator._street.layout, estimator._memory.belief
     belief.outflow[:] = rng.random(5) * 2
     belief.inflow[:] = rng.random(5)
     belief.crossings[1] = rng.integers(0, 2)
@@ -434,8 +434,8 @@ def test_moving_lanes_on_matches_its_twin_and_conserves_vehicles(seed: int) -> N
 def test_camera_correction_matches_its_twin(seed: int) -> None:
     rng = np.random.default_rng(seed)
     street = Street(sensors(CAMERA))
-    belief, cameras = street.estimator._belief, street.estimator._cameras
-    first, last = street.estimator._layout.cell_ptr[:2]
+    belief, cameras = street.estimator._memory.belief, street.estimator._memory.cameras
+    first, last = street.estimator._street.layout.cell_ptr[:2]
     n = int(cameras.cover_cells[0])
     belief.content[first:last] = rng.random(last - first) * rng.integers(0, 3, last - first)
     cameras.seen[first : first + n] = rng.integers(0, 3, n)
@@ -450,11 +450,11 @@ def test_camera_correction_matches_its_twin(seed: int) -> None:
 def test_departures_match_their_twin(seed: int, green_from: float) -> None:
     events = wandering_events(np.random.default_rng(seed), 20)
     estimator = Street(sensors(STOP)).estimator
-    belief = estimator._belief
+    belief = estimator._memory.belief
     belief.green_from[0], belief.green_to[0] = green_from, -100.0
     columns = [np.array(column) for column in zip(*events, strict=True)]
     sensor, time, on = columns[0].astype(np.int32), columns[1], columns[2]
-    assimilation.take_pulses(21.0, sensor, time, on, estimator._loops, belief, estimator._evidence)
+    assimilation.take_pulses(21.0, sensor, time, on, estimator._memory.loops, belief, estimator._memory.evidence)
     recent = [(t, on) for _, t, on in events if t >= 21.0 - assimilation.OLDEST]
     assert belief.departures[0] == slow.departures(recent, green_from)
 
@@ -464,7 +464,7 @@ def test_departures_match_their_twin(seed: int, green_from: float) -> None:
 def test_arrivals_through_free_lanes_match_their_twin(seed: int) -> None:
     rng = np.random.default_rng(seed)
     estimator = chain_estimator(rng)
-    layout, belief, upstream = estimator._layout, estimator._belief, estimator._upstream
+    layout, belief, upstream = estimator._street.layout, estimator._memory.belief, estimator._street.upstream
     belief.demand[:] = -1.0
     belief.standing[layout.cell_ptr[2] - 2] = 0.0  # room at the entrance of b: nothing spills
     rows = []
@@ -480,7 +480,7 @@ def test_arrivals_through_free_lanes_match_their_twin(seed: int) -> None:
 
 def test_queue_behind_a_full_lane_waits_to_spill_in() -> None:
     estimator = chain_estimator(np.random.default_rng(0))
-    layout, belief, upstream = estimator._layout, estimator._belief, estimator._upstream
+    layout, belief, upstream = estimator._street.layout, estimator._memory.belief, estimator._street.upstream
     b = slice(layout.cell_ptr[1], layout.cell_ptr[2])
     belief.content[b] = belief.standing[b] = layout.storage[1]
     a = slice(layout.cell_ptr[0], layout.cell_ptr[1])

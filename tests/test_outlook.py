@@ -13,7 +13,7 @@ from citybrain.control.planner_tables import lay_out
 from citybrain.decisions import LampState
 from citybrain.state import HORIZON, TrafficState
 from citybrain_kernels import outlook as kernel
-from citybrain_kernels.planner_tables import Belief, Outlook, Shown
+from citybrain_kernels.planner_tables import Belief, Outlook, Shown, make_outlook
 from tests.reference import outlook as twin
 from tests.sites import lamps_showing, random_state, small_site
 
@@ -28,7 +28,7 @@ def seen(seed: int) -> tuple[Outlook, NDArray[np.int32], NDArray[np.bool_], Lamp
     rows = [int(rng.choice(SITE.signals.stages(i))) for i in range(SITE.signals.n_intersections)]
     lamps = lamps_showing(SITE, TIME, rows, TIME - 10 * int(rng.integers(0, 12)))
     layout, wiring = lay_out(SITE)
-    outlook = kernel.make_outlook(int(layout.queue_ptr[-1]), HORIZON, int(layout.serve_ptr[-1]))
+    outlook = make_outlook(int(layout.queue_ptr[-1]), HORIZON, int(layout.serve_ptr[-1]))
     belief = Belief(*(getattr(state, name) for name in Belief._fields))
     shown = Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since)
     hold, due = np.zeros(len(layout.stage_row), np.int32), np.zeros(len(rows), np.bool_)

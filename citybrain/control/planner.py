@@ -14,13 +14,13 @@ import numpy as np
 from citybrain.control.planner_tables import lay_out
 from citybrain.decisions import PLAN_LENGTH, LampState, Wish
 from citybrain.state import TrafficState
-from citybrain_kernels import outlook, planner
-from citybrain_kernels.planner_tables import Belief, Shown, Sight, Weights, make_nodes
+from citybrain_kernels import planner_tick as kernel
+from citybrain_kernels.planner_tables import Belief, Shown, Sight, Weights, make_nodes, make_outlook
 
 if TYPE_CHECKING:
     from citybrain.control.interface import Site
 
-WEIGHTS = Weights(patience=60.0, start_loss=2.0, yellow_use=1, tail=4.0, tail_red=10.0, gap=4, sneak=0.1, step=4)
+WEIGHTS = Weights(patience=60.0, start_loss=2.0, yellow_use=1, tail=2.0, tail_red=10.0, gap=4, sneak=0.1, step=4)
 SIGHT = Sight(
     blocked_rate=0.05,
     minor_share=0.15,
@@ -49,22 +49,21 @@ class Planner:
 
     def __init__(self, site: Site) -> None:
         self._layout, self._wiring = lay_out(site)
-        widest = int(np.diff(self._layout.queue_ptr).max(initial=1))
-        self._nodes = make_nodes(SEARCH_HORIZON, BEAM, widest)
-        self._outlook = outlook.make_outlook(
-            int(self._layout.queue_ptr[-1]), SEARCH_HORIZON, int(self._layout.serve_ptr[-1])
+        layout, n_i = self._layout, site.signals.n_intersections
+        widest = int(np.diff(layout.queue_ptr).max(initial=1))
+        self._memory = kernel.Memory(
+            usual=np.zeros(site.network.n_approach_lanes, dtype=np.float32),
+            plan_row=np.full((n_i, PLAN_LENGTH), -1, dtype=np.int32),
+            plan_start=np.full((n_i, PLAN_LENGTH), -1, dtype=np.int64),
+            cost=np.full(n_i, np.nan, dtype=np.float32),
+            outlook=make_outlook(int(layout.queue_ptr[-1]), SEARCH_HORIZON, int(layout.serve_ptr[-1])),
+            nodes=make_nodes(SEARCH_HORIZON, BEAM, widest),
+            hold=np.zeros(len(layout.stage_row), dtype=np.int32),
+            due=np.zeros(n_i, dtype=np.bool_),
+            found_row=np.full((n_i, PLAN_LENGTH), -1, dtype=np.int32),
+            found_start=np.full((n_i, PLAN_LENGTH), -1, dtype=np.int32),
         )
-        self._usual = np.zeros(site.network.n_approach_lanes, dtype=np.float32)
         self._ticks = 0
-        n_i = site.signals.n_intersections
-        self._turn = np.arange(n_i) % REPLAN_TICKS
-        self._hold = np.zeros(len(self._layout.stage_row), dtype=np.int32)
-        self._due = np.zeros(n_i, dtype=np.bool_)
-        self._found_row = np.full((n_i, PLAN_LENGTH), -1, dtype=np.int32)
-        self._found_start = np.full((n_i, PLAN_LENGTH), -1, dtype=np.int32)
-        self._plan_row = np.full((n_i, PLAN_LENGTH), -1, dtype=np.int32)
-        self._plan_start = np.full((n_i, PLAN_LENGTH), -1, dtype=np.int64)
-        self._cost = np.full(n_i, np.nan, dtype=np.float32)
 
     def decide(self, state: TrafficState, lamps: LampState) -> Wish:
         """Plan the intersections that can decide now; the others go on with what they show."""
@@ -79,43 +78,20 @@ class Planner:
             state.turn_share,
             state.arrivals,
         )
-        shown = Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since)
-        time, layout, wiring = state.time, self._layout, self._wiring
+        memory = self._memory
         self._ticks += 1
-        outlook.look(
-            time,
+        kernel.plan(
+            state.time,
             1.0 / min(self._ticks, USUAL_TICKS),
-            layout,
-            wiring,
+            self._ticks % REPLAN_TICKS,
+            REPLAN_TICKS,
+            self._layout,
+            self._wiring,
             belief,
-            shown,
-            SIGHT,
-            self._usual,
-            self._outlook,
-            self._hold,
-            self._due,
-        )
-        self._due &= self._turn == self._ticks % REPLAN_TICKS
-        planner.plan_all(
-            self._due,
-            lamps.row,
-            self._hold,
-            layout,
-            self._outlook,
-            WEIGHTS,
-            self._nodes,
-            self._found_row,
-            self._found_start,
-            self._cost,
-        )
-        outlook.keep_plans(
-            time,
-            self._due,
-            lamps.row,
+            Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since),
             lamps.since,
-            self._found_row,
-            self._found_start,
-            self._plan_row,
-            self._plan_start,
+            SIGHT,
+            WEIGHTS,
+            memory,
         )
-        return Wish(time, self._plan_row.copy(), self._plan_start.copy(), self._cost.copy())
+        return Wish(state.time, memory.plan_row.copy(), memory.plan_start.copy(), memory.cost.copy())

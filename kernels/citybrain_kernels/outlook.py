@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from citybrain_kernels.accelerate import kernel
 from citybrain_kernels.planner_tables import (
     BOOLS,
@@ -272,12 +270,3 @@ def keep_plans(
         if stale:
             plan_row[i, 0] = row[i]
             plan_start[i, 0] = min(since[i], time)
-
-
-def make_outlook(queues: int, horizon: int, pairs: int) -> Outlook:
-    """Allocate an outlook for N queues, H seconds and V pairs."""
-    return Outlook(
-        queue=np.zeros((queues, 6), np.float32),
-        arrivals=np.zeros((queues, horizon), np.float32),
-        serve=np.zeros((pairs, 2), np.float32),
-    )

@@ -137,7 +137,8 @@ def roll(
             permissive = serve[pair, PERMISSIVE]
             green = serve[pair, PROTECTED] + permissive
             room = queue[k, ROOM] + queue[k, RELIEF] * h0 - sent
-            if left <= 0.01 and permissive <= 0.0 and green > 0.99 and coming <= room and sums[l, 2, 0] <= 1.0:
+            free = left <= 0.01 and permissive <= 0.0 and green > 0.99 and open_share >= 1.0
+            if free and coming <= room and sums[l, 2, 0] <= 1.0:
                 sent += coming
                 age += h1 - h0
                 wait = 0.0

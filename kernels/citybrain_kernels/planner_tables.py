@@ -191,3 +191,12 @@ def make_nodes(horizon: int, beam: int, queues: int) -> Nodes:
         queues=np.zeros((horizon + 2, beam, queues, 5), np.float32),
         sums=np.zeros((queues, 3, horizon + 2), np.float64),
     )
+
+
+def make_outlook(queues: int, horizon: int, pairs: int) -> Outlook:
+    """Allocate an outlook for N queues, H seconds and V pairs."""
+    return Outlook(
+        queue=np.zeros((queues, 6), np.float32),
+        arrivals=np.zeros((queues, horizon), np.float32),
+        serve=np.zeros((pairs, 2), np.float32),
+    )

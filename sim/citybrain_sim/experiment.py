@@ -104,8 +104,7 @@ class _Run:
             write_manifest(spec, street, self._plant, profile, inputs)
             if spec.runs_in_engine:
                 self._recorder = Recorder(spec.folder, site.network, site.signals, self._plant.sensors)
-                observers = (self._recorder, self._tally)
-                self._engine = make_engine(spec, street, self._plant.sensors, observers)
+                self._engine = make_engine(spec, street, self._plant.sensors, (self._recorder,))
         except BaseException:
             self._close()
             raise
@@ -120,6 +119,7 @@ class _Run:
                     command = self._engine.tick(batch)
                     if self.end_s > self._street.scenario.begin_s:  # the first tick also loads or compiles the kernels
                         self._engine_time_s += stopwatch() - began
+                    self._tally.count(command)
                     self._plant.apply(command)
                 if self._recorder is not None:
                     self._recorder.drain()
