@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from citybrain.links import find_links
 from citybrain.observations import SensorTable
 from citybrain.signals import GroupKind
 
@@ -45,7 +46,22 @@ def network_document(network: Network, signals: Signals) -> dict[str, Any]:
     return {
         "lanes": lanes,
         "intersections": [_intersection(network, signals, i) for i in range(signals.n_intersections)],
+        "links": _links(network),
     }
+
+
+def _links(network: Network) -> list[dict[str, Any]]:
+    links = find_links(network)
+    return [
+        {
+            "from": network.intersection_id[links.origin[k]],
+            "to": network.intersection_id[links.target[k]],
+            "roads": [network.edge_id[road] for road in links.road[links.road_ptr[k] : links.road_ptr[k + 1]]],
+            "length_m": float(links.length[k]),
+            "seconds": float(links.seconds[k]),
+        }
+        for k in range(len(links.origin))
+    ]
 
 
 def _intersection(network: Network, signals: Signals, i: int) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from citybrain.control.webster import (
     INTERVAL,
     LONGEST_CYCLE,
+    PERMISSIVE_EQUIVALENT,
     PRACTICAL_CAPACITY,
+    SHORTEST_CYCLE,
     Webster,
     critical_ratios,
     webster_greens,
@@ -47,12 +49,12 @@ def run(controller: Webster, seconds: range, **lanes: float) -> list[Wish]:
 
 
 def test_textbook_cycle_and_greens() -> None:
-    """Two stages with flow ratios 0.3 and 0.2, 10 s lost: (1.5 * 10 + 5) / (1 - 0.5) = 40 s, 30 s to share 3 : 2."""
-    assert webster_greens(ratios(0.3, 0.2), 100, NO_MINIMUM) == pytest.approx([180, 120])
+    """Two stages with flow ratios 0.45 and 0.3, 10 s lost: (1.5 * 10 + 5) / (1 - 0.75) = 80 s, 70 s to share 3 : 2."""
+    assert webster_greens(ratios(0.45, 0.3), 100, NO_MINIMUM) == pytest.approx([420, 280])
 
 
 def test_little_traffic_has_the_shortest_cycle_in_equal_parts() -> None:
-    assert webster_greens(ratios(0.0, 0.0), 60, NO_MINIMUM) == pytest.approx([120, 120])
+    assert webster_greens(ratios(0.0, 0.0), 60, NO_MINIMUM) == pytest.approx([270, 270])
 
 
 @pytest.mark.parametrize("ratio", [0.475, 0.6, 5.0])
@@ -62,10 +64,10 @@ def test_more_traffic_than_there_is_green_for_has_the_longest_cycle(ratio: float
 
 def test_minimum_greens_come_first() -> None:
     shortest = np.array([150, 10, 10], dtype=np.int32)
-    green = webster_greens(ratios(0.01, 0.4, 0.2), 90, shortest)
-    cycle = (1.5 * 90 + 50) / (1 - 0.61)
+    green = webster_greens(ratios(0.01, 0.4, 0.2), 150, shortest)
+    cycle = (1.5 * 150 + 50) / (1 - 0.61)
     assert green[0] == 150
-    assert green[1:] == pytest.approx([(cycle - 240) * 2 / 3, (cycle - 240) / 3])
+    assert green[1:] == pytest.approx([(cycle - 300) * 2 / 3, (cycle - 300) / 3])
 
 
 def test_minimum_greens_come_before_the_longest_cycle() -> None:
@@ -85,7 +87,7 @@ def test_greens_fill_the_cycle_and_keep_their_minimum(stages: list[tuple[float, 
     assert (green >= shortest).all()
     at_least = lost + int(shortest.sum())
     assert green.sum() + lost <= max(LONGEST_CYCLE, at_least) + 1e-6
-    assert green.sum() + lost >= min(300, at_least) - 1e-6
+    assert green.sum() + lost >= min(SHORTEST_CYCLE, at_least) - 1e-6
 
 
 def test_streams_of_one_stage_make_its_critical_ratio() -> None:
@@ -132,16 +134,18 @@ def test_own_stages_by_the_clock_while_flows_are_measured() -> None:
 
 def test_greens_follow_measured_flows() -> None:
     controller = Webster(SITE)
-    # Headway 2 s: flow ratios 0.4 (west arm straight and right) and 0.2 (northern arm); left turns have their minimum.
+    # Headway 2 s: flow ratios 0.4 (west arm straight and right) and 0.2 (northern arm, a third of it waiting for gaps);
+    # left turns of the main road have their minimum.
     run(controller, range(INTERVAL // 10), w_w=720, w_n=360)
     wishes = run(controller, range(INTERVAL // 10, INTERVAL // 10 + 300), w_w=720, w_n=360)
     rows = [int(wish.plan_row[0, 0]) for wish in wishes]
     lengths = np.diff(np.flatnonzero(np.diff(rows, prepend=-1)))[1:4]
     lost = 3 + 4 + 4  # the left turns go on from permissive to protected, and no group waits for all-red
-    cycle = (1.5 * lost + 5) / (1 - 0.6 / PRACTICAL_CAPACITY)
-    shared = cycle - lost - 5
+    north = 0.2 * (2 + PERMISSIVE_EQUIVALENT) / 3
+    cycle = (1.5 * lost + 5) / (1 - (0.4 + north) / PRACTICAL_CAPACITY)
+    shared = (cycle - lost - 5) / (0.4 + north)
     # Order after the first change; each stage has its interstage and is rounded up to whole seconds.
-    expected = {WEST[0]: shared * 2 / 3 + 4, WEST[1]: 5 + 3, WEST[2]: shared / 3 + 4}
+    expected = {WEST[0]: shared * 0.4 + 4, WEST[1]: 5 + 3, WEST[2]: shared * north + 4}
     order = rows[int(np.flatnonzero(np.diff(rows))[0]) + 1 :]
     for row, length in zip(dict.fromkeys(order), lengths, strict=True):
         assert length == np.ceil(expected[row] - 1e-6)

@@ -23,15 +23,20 @@ if TYPE_CHECKING:
 
 INTERVAL = 900 * TENTHS_PER_SECOND
 """Flows are measured for this long before every re-timing [tenths]."""
-SHORTEST_CYCLE = 30 * TENTHS_PER_SECOND
+SHORTEST_CYCLE = 60 * TENTHS_PER_SECOND
+"""The formula's cycles for light traffic leave no room for a platoon; practice does not go below a minute (FHWA Signal
+Timing Manual, 2nd edition, section 6.6)."""
 LONGEST_CYCLE = 120 * TENTHS_PER_SECOND
 SATURATED = 0.95
 """From this sum of critical flow ratios on the formula has no meaning any more, and the longest cycle is taken."""
 PRACTICAL_CAPACITY = 0.9
 """Share of the saturation flow that greens are made for, after Webster: traffic comes in random numbers."""
+PERMISSIVE_EQUIVALENT = 2.0
+"""Vehicles going straight that one takes the time of which has to wait for gaps: in between the 1.4 to 4.5 of the
+Highway Capacity Manual 2000 (exhibit C16-3) for opposing flows from none to 1200 veh/h."""
 SHORTEST_GREEN = TENTHS_PER_SECOND
-"""Of stages in which no group goes green or from permissive to protected; the others have the longest minimum green of
-those that do [tenths]."""
+"""Of stages in which nothing begins; the others have the longest minimum green of the groups that go green or from
+permissive to protected. All are long enough for what ended with the stage before to clear [tenths]."""
 
 
 class Webster:
@@ -57,6 +62,7 @@ class Webster:
         self._served = _serves(streams, tables)
         self._stream_lane = np.array([a for a, _, _ in streams], dtype=np.int32)
         self._stream_move_ptr, self._stream_move = csr([moves for _, moves, _ in streams])
+        self._move_weight = _move_weights(site, streams)
         self._length = tables.sequence_length
         origin = tables.sequence_origin.astype(np.int64)
         self._timetable = Timetable(tables.sequence_ptr, tables.sequence_row, self._length, origin)
@@ -85,7 +91,8 @@ class Webster:
         """Put a new timetable in force, given the flow of every stop-line lane [A] in veh/s."""
         tables = self._tables
         entry, elapsed = self._timetable.position(state.time)
-        share = np.add.reduceat(state.turn_share[self._stream_move], self._stream_move_ptr[:-1], dtype=np.float64)
+        weighted = state.turn_share[self._stream_move] * self._move_weight
+        share = np.add.reduceat(weighted, self._stream_move_ptr[:-1], dtype=np.float64)
         ratio = (flow * state.discharge)[self._stream_lane] * share / PRACTICAL_CAPACITY
         length = np.zeros_like(self._length)
         for i, (stream, serves) in enumerate(self._served):
@@ -165,15 +172,33 @@ def _sequence_limits(site: Site, tables: StageTables) -> tuple[IntArray, IntArra
         q = np.arange(tables.sequence_ptr[i], tables.sequence_ptr[i + 1])
         first, n = int(signals.row_ptr[i]), int(signals.row_ptr[i + 1] - signals.row_ptr[i])
         matrix = duration[ptr[i] : ptr[i + 1]].reshape(n, n)
-        min_green = timings.min_green[signals.group_ptr[i] : signals.group_ptr[i + 1]]
-        for before, now in zip(np.roll(q, 1), q, strict=True):
-            a, b = int(tables.sequence_row[before]), int(tables.sequence_row[now])
+        limits = timings.min_green[signals.group_ptr[i] : signals.group_ptr[i + 1]]
+        cells = timings.intergreen[signals.conflict_ptr[i] : signals.conflict_ptr[i + 1]]
+        intergreen = cells.reshape(len(limits), len(limits))
+        for before, now, after in zip(np.roll(q, 1), q, np.roll(q, -1), strict=True):
+            a, b, c = (int(tables.sequence_row[k]) for k in (before, now, after))
             interstage[now] = matrix[a - first, b - first]
-            begins = signals.aspects(b) >= Aspect.PERMISSIVE
-            if a != b:
-                begins &= signals.aspects(b) > signals.aspects(a)
-            shortest[now] = max(SHORTEST_GREEN, int(min_green[begins].max(initial=0)))
+            old, new, then = (signals.aspects(row) for row in (a, b, c))
+            begins = (new >= Aspect.PERMISSIVE) & ((new > old) | (a == b))
+            ended = (old >= Aspect.PERMISSIVE) & (new < Aspect.PERMISSIVE)
+            starts = (then >= Aspect.PERMISSIVE) & (new < Aspect.PERMISSIVE)
+            clears = int(intergreen[np.ix_(ended, starts)].max(initial=0))
+            clears -= int(matrix[a - first, b - first] + matrix[b - first, c - first])
+            shortest[now] = max(SHORTEST_GREEN, int(limits[begins].max(initial=0)), clears)
     return interstage, shortest
+
+
+def _move_weights(site: Site, streams: list[tuple[int, list[int], list[int]]]) -> FloatArray:
+    """Weight of every movement of every stream: more where none of the stream's stages gives it the right of way."""
+    network, signals = site.network, site.signals
+    weights = []
+    for _, moves, rows in streams:
+        for m in moves:
+            i = int(network.move_intersection[m])
+            k = int(signals.lamp_group[signals.lamp_ptr[i] + network.move_lamp[m]] - signals.group_ptr[i])
+            right = any(signals.aspects(row)[k] == Aspect.PROTECTED for row in rows)
+            weights.append(1.0 if right else PERMISSIVE_EQUIVALENT)
+    return np.array(weights)
 
 
 def _timed_streams(tables: StageTables) -> list[tuple[int, list[int], list[int]]]:
