@@ -1,6 +1,6 @@
 """The rolling-horizon planner: every intersection searches its best stage sequence for the next 40 s.
 
-Only the first decision is carried out; the search is done again every second in which a decision is possible. It
+Only the first decision is carried out; the search is done again every two seconds where a decision is possible. It
 sees what the estimator believes (queues, arrivals, turning shares, room beyond, blocked lanes), knows the guard's
 minimum greens and interstages, and wishes stages only.
 """
