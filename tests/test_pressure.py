@@ -94,9 +94,9 @@ def test_pressure_heeds_what_stands_downstream() -> None:
     """Westbound traffic of the main road leads into the link; the southern arm's left turns have a lane beside it."""
     main, left, _, south = EAST
     state = with_vehicles(5000, e_e=10, e_s=6)
-    standing = state.vehicles.copy()
+    standing = state.queue.copy()
     standing[LANE["link<_0"]] = 40
-    full = replace(state, vehicles=standing)
+    full = replace(state, queue=standing)
     lamps = lamps_showing(SITE, 5000, [MAIN, left], 4000)
     assert make_controller("max-pressure", SITE).decide(state, lamps).plan_row[1, 0] == main
     assert make_controller("max-pressure", SITE).decide(full, lamps).plan_row[1, 0] == south

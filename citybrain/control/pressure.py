@@ -14,16 +14,16 @@ from citybrain.state import HORIZON
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from citybrain.control.interface import Site
     from citybrain.decisions import LampState
-    from citybrain.network import FloatArray
+    from citybrain.network import BoolArray, FloatArray, Network
     from citybrain.state import TrafficState
 
 DECISION_INTERVAL = 5 * TENTHS_PER_SECOND
 """A stage is shown for this long before it is judged again [tenths]. The published rules of the RESCO benchmark
 decide every 10 s, 3 s of yellow included, which leaves about as much green."""
+PRESSURE_SIGHT = 200.0
+"""Max pressure sees approaching vehicles this far from the stop line [m], as in the RESCO benchmark."""
 WAVE_SIGHT = 50.0
 """Max wave sees approaching vehicles this far from the stop line [m], as in the RESCO benchmark."""
 
@@ -60,20 +60,26 @@ class _Greedy(ABC):
 class MaxPressure(_Greedy):
     """Max pressure after Varaiya (2013), per lane.
 
-    Worth of a movement from lane l to lane k: its saturation flow times (vehicles on l that take it, less the
-    vehicles on k averaged over k's own movements with their turning shares). A stage is worth the sum over its green
-    movements; permissive ones count in full. A lane's vehicles are those believed on it and the queued ones that
-    stand upstream of it because it is full, moving or not; a lane that leaves the network counts as empty.
+    Worth of a movement from lane l to lane k: its saturation flow times (vehicles that come to l's stop line and take
+    it, less the vehicles at k's stop line averaged over k's own movements with their turning shares). A stage is worth
+    the sum over its green movements; permissive ones count in full. Vehicles at a stop line are the queued ones, also
+    those that stand upstream because the lane is full, and those that would reach it within 200 m at the speed limit,
+    the detection range of the RESCO benchmark: on maps whose roads are cut into short pieces, a lane's own vehicles are
+    few. A lane without a stop line counts as empty, as a link that leaves the network does in the paper.
 
     P. Varaiya, "Max pressure control of a network of signalized intersections",
     Transportation Research Part C 36 (2013).
     """
 
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._near = _seconds_within(site, PRESSURE_SIGHT)
+
     def _weight(self, state: TrafficState) -> FloatArray:
         """Pressure of every movement [veh2/s], 0 without a signal."""
         network = self._network
-        vehicles = _vehicles(state.vehicles, state.spill, network.approach_lane)
-        queue = vehicles[network.move_from] * state.turn_share
+        waiting = _at_stop_lines(network, state, self._near)
+        queue = waiting[network.move_from] * state.turn_share
         ahead = np.bincount(network.move_from, weights=state.turn_share * queue, minlength=network.n_lanes)
         headway = np.ones(network.n_lanes)
         headway[network.approach_lane] = state.discharge
@@ -92,20 +98,24 @@ class MaxWave(_Greedy):
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        speed = site.network.lane_speed[site.network.approach_lane]
-        seconds = np.array([min(HORIZON, math.ceil(WAVE_SIGHT / v)) for v in speed.tolist()], dtype=np.int32)
-        self._near = np.arange(HORIZON) < seconds[:, None]
+        self._near = _seconds_within(site, WAVE_SIGHT)
 
     def _weight(self, state: TrafficState) -> FloatArray:
         """Vehicles near the stop line that take each movement [veh], 0 without a signal."""
         network = self._network
-        wave = _vehicles(state.queue, state.spill, network.approach_lane)
-        wave[network.approach_lane] += np.where(self._near, state.arrivals, 0.0).sum(axis=1)
-        return wave[network.move_from] * state.turn_share
+        return _at_stop_lines(network, state, self._near)[network.move_from] * state.turn_share
 
 
-def _vehicles(on_lane: NDArray[np.float32], spill: NDArray[np.float32], approach_lane: NDArray[np.int32]) -> FloatArray:
-    """Vehicles of every lane [L], those that wait upstream of a full stop-line lane included."""
-    total = on_lane.astype(np.float64)
-    total[approach_lane] += spill
+def _seconds_within(site: Site, sight: float) -> BoolArray:
+    """Seconds ahead [A, H] in which vehicles reach a stop line that are within ``sight`` [m] at the speed limit."""
+    speed = site.network.lane_speed[site.network.approach_lane]
+    seconds = np.array([min(HORIZON, math.ceil(sight / v)) for v in speed.tolist()], dtype=np.int32)
+    return np.asarray(np.arange(HORIZON) < seconds[:, None])
+
+
+def _at_stop_lines(network: Network, state: TrafficState, near: BoolArray) -> FloatArray:
+    """Vehicles [L] queued for a lane's stop line or about to reach it; 0 for lanes without one."""
+    total = np.zeros(network.n_lanes)
+    lane = network.approach_lane
+    total[lane] = state.queue[lane] + state.spill + np.where(near, state.arrivals, 0.0).sum(axis=1)
     return total

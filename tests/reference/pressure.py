@@ -13,26 +13,21 @@ if TYPE_CHECKING:
 
 
 def pressure_of_movement(site: Site, state: TrafficState, m: int) -> float:
-    """Saturation flow times (vehicles that want the movement, less those on its target lane by turning shares)."""
+    """Saturation flow times (vehicles that want the movement, less those at its target by turning shares)."""
     network = site.network
     lane, target = int(network.move_from[m]), int(network.move_to[m])
-    waiting = float(state.turn_share[m]) * _all_vehicles(site, state, lane)
+    waiting = float(state.turn_share[m]) * _at_stop_line(site, state, lane, 200.0)
     ahead = 0.0
     for n in range(network.n_movements):
         if network.move_from[n] == target:
             share = float(state.turn_share[n])
-            ahead += share * share * _all_vehicles(site, state, target)
+            ahead += share * share * _at_stop_line(site, state, target, 200.0)
     return (waiting - ahead) / float(state.discharge[network.lane_approach[lane]])
 
 
 def wave_of_movement(site: Site, state: TrafficState, m: int) -> float:
     """Vehicles that want the movement and are queued or within 50 m of the stop line."""
-    network = site.network
-    lane = int(network.move_from[m])
-    a = int(network.lane_approach[lane])
-    seconds = math.ceil(50.0 / network.lane_speed[lane])
-    near = float(state.queue[lane]) + float(state.spill[a]) + sum(float(x) for x in state.arrivals[a, :seconds])
-    return float(state.turn_share[m]) * near
+    return float(state.turn_share[m]) * _at_stop_line(site, state, int(site.network.move_from[m]), 50.0)
 
 
 def scores(site: Site, state: TrafficState, rule: str) -> dict[int, float]:
@@ -52,7 +47,11 @@ def scores(site: Site, state: TrafficState, rule: str) -> dict[int, float]:
     return total
 
 
-def _all_vehicles(site: Site, state: TrafficState, lane: int) -> float:
-    """Vehicles on a lane and those that wait upstream for room on it."""
+def _at_stop_line(site: Site, state: TrafficState, lane: int, sight: float) -> float:
+    """Vehicles queued for a stop line, also upstream of a full lane, or about to reach it; 0 without a stop line."""
     a = int(site.network.lane_approach[lane])
-    return float(state.vehicles[lane]) + (float(state.spill[a]) if a >= 0 else 0.0)
+    if a < 0:
+        return 0.0
+    seconds = math.ceil(sight / site.network.lane_speed[lane])
+    coming = sum(float(x) for x in state.arrivals[a, :seconds])
+    return float(state.queue[lane]) + float(state.spill[a]) + coming
