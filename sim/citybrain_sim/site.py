@@ -14,6 +14,7 @@ from citybrain.estimation import LaneEstimator
 from citybrain.guard import LampGuard
 from citybrain.profiles import TIMING_PROFILES, make_timings
 from citybrain.units import to_tenths
+from citybrain_sim.demand import GREATEST_FACTOR, LEAST_FACTOR
 from citybrain_sim.runs import NO_SENSORS, PERFECT_SIGHT, PROTOCOLS, SUMO_CONTROLLERS
 from citybrain_sim.scenarios import Scenario, find_scenario
 from citybrain_sim.sensor_profiles import SensorProfile, load_sensor_profile
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from citybrain.observations import SensorTable
     from citybrain_sim.runs import RunSpec
 
-LARGEST_DEMAND = 10.0
 LARGEST_SEED = 2**31 - 1
 """SUMO's own limit."""
 
@@ -136,8 +136,8 @@ def _faults(spec: RunSpec) -> Iterator[tuple[type[InputError], str]]:
         yield InputError, f"seed {spec.seed} is out of range; give 0 to {LARGEST_SEED}"
     if spec.instance < 0:
         yield InputError, f"demand instance {spec.instance} is out of range; give 0 (the demand as it is) or more"
-    if not 0.0 < spec.demand <= LARGEST_DEMAND:
-        yield InputError, f"demand factor {spec.demand:g} is out of range; give more than 0, at most {LARGEST_DEMAND:g}"
+    if not LEAST_FACTOR <= spec.demand <= GREATEST_FACTOR:
+        yield InputError, f"demand factor {spec.demand:g} is out of range; give {LEAST_FACTOR:g} to {GREATEST_FACTOR:g}"
     if spec.profile is not None and spec.profile not in TIMING_PROFILES:
         yield ProfileError, f"timing profile {spec.profile!r} is unknown; choose one of {', '.join(TIMING_PROFILES)}"
     try:
