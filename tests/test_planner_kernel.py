@@ -84,7 +84,7 @@ def plan(
         layout,
         outlook,
         junction.weights,
-        tables.make_nodes(junction.horizon, beam, n),
+        tables.make_nodes(junction.horizon, beam, n, n_stages),
         rows,
         starts,
         cost,

@@ -51,13 +51,14 @@ class Planner:
         self._layout, self._wiring = lay_out(site)
         layout, n_i = self._layout, site.signals.n_intersections
         widest = int(np.diff(layout.queue_ptr).max(initial=1))
+        most_stages = int(np.diff(layout.stage_ptr).max(initial=1))
         self._memory = kernel.Memory(
             usual=np.zeros(site.network.n_approach_lanes, dtype=np.float32),
             plan_row=np.full((n_i, PLAN_LENGTH), -1, dtype=np.int32),
             plan_start=np.full((n_i, PLAN_LENGTH), -1, dtype=np.int64),
             cost=np.full(n_i, np.nan, dtype=np.float32),
             outlook=make_outlook(int(layout.queue_ptr[-1]), SEARCH_HORIZON, int(layout.serve_ptr[-1])),
-            nodes=make_nodes(SEARCH_HORIZON, BEAM, widest),
+            nodes=make_nodes(SEARCH_HORIZON, BEAM, widest, most_stages),
             hold=np.zeros(len(layout.stage_row), dtype=np.int32),
             due=np.zeros(n_i, dtype=np.bool_),
             found_row=np.full((n_i, PLAN_LENGTH), -1, dtype=np.int32),

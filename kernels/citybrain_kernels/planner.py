@@ -51,32 +51,48 @@ I32 = NDArray[np.int32]
 
 
 @kernel
-def give_way(
-    pair: int,
-    h: int,
-    begin: int,
+def foretell_gaps(
+    v_base: int,
+    n_pairs: int,
     q0: int,
-    state: F32,
-    queue: F32,
     arrivals: F32,
+    serve: F32,
     foe_ptr: I32,
     foe_queue: I32,
     weights: Weights,
-) -> float:
-    """Share of the saturation flow that giving way leaves to a permissive service in second h.
+    chance: F64,
+) -> None:
+    """Write the chance of a gap for every permissive pair and second into ``chance`` [pairs, H].
 
-    Foes queued in the parent node (``state`` [Lmax, 5]) stand until they have discharged, counted from second
-    ``begin``; after that the chance of a gap falls with the foes expected within ``gap`` seconds (Poisson gaps).
+    It falls with the foes expected within the next ``gap`` seconds (Poisson gaps), down to ``sneak``.
     """
-    pressing = 0.0
+    horizon = arrivals.shape[1]
+    for x in range(n_pairs):
+        v = v_base + x
+        if serve[v, PERMISSIVE] <= 0.0:
+            continue
+        for h in range(horizon):
+            pressing = 0.0
+            for f in range(foe_ptr[v], foe_ptr[v + 1]):
+                for g in range(h, min(h + weights.gap, horizon)):
+                    pressing += arrivals[q0 + foe_queue[f], g]
+            chance[x, h] = max(weights.sneak, math.exp(-pressing))
+
+
+@kernel
+def foes_stand(
+    pair: int, h: int, begin: int, q0: int, state: F32, queue: F32, foe_ptr: I32, foe_queue: I32, weights: Weights
+) -> bool:
+    """Tell whether foes queued in the parent node (``state`` [Lmax, 5]) still discharge in second h.
+
+    They do so from second ``begin`` on.
+    """
     for f in range(foe_ptr[pair], foe_ptr[pair + 1]):
         foe = foe_queue[f]
         standing = state[foe, LEFT]
         if standing > 0.5 and h < begin + weights.start_loss + standing / max(queue[q0 + foe, RATE], 0.02):
-            return weights.sneak
-        for g in range(h, min(h + weights.gap, arrivals.shape[1])):
-            pressing += arrivals[q0 + foe, g]
-    return max(weights.sneak, math.exp(-pressing))
+            return True
+    return False
 
 
 @kernel
@@ -86,6 +102,7 @@ def roll(
     end: int,
     v_from: int,
     v_to: int,
+    v_base: int,
     n: int,
     q0: int,
     before: F32,
@@ -93,6 +110,7 @@ def roll(
     queue: F32,
     arrivals: F32,
     sums: F64,
+    chance: F64,
     serve: F32,
     foe_ptr: I32,
     foe_queue: I32,
@@ -148,7 +166,9 @@ def roll(
                 if left + arriving > 0.0:
                     factor = open_share
                     if permissive > 0.0:
-                        gap = give_way(pair, h, h0, q0, before, queue, arrivals, foe_ptr, foe_queue, weights)
+                        gap = chance[pair - v_base, h]
+                        if foes_stand(pair, h, h0, q0, before, queue, foe_ptr, foe_queue, weights):
+                            gap = weights.sneak
                         factor *= (green - permissive + permissive * gap) / green
                     if left <= 0.01:
                         out = min(arriving, 1.0) * green * factor
@@ -240,6 +260,7 @@ def expand(
     queue: F32,
     arrivals: F32,
     sums: F64,
+    chance: F64,
     serve: F32,
     foe_ptr: I32,
     foe_queue: I32,
@@ -259,7 +280,24 @@ def expand(
     end = min(t + (length + weights.step - 1) // weights.step * weights.step, horizon)
     before, after = queues[t, b], queues[spare, 0]
     cost = value[t, b, COST] + roll(
-        t, begin, end, v_from, v_to, n, q0, before, after, queue, arrivals, sums, serve, foe_ptr, foe_queue, weights
+        t,
+        begin,
+        end,
+        v_from,
+        v_to,
+        v_base,
+        n,
+        q0,
+        before,
+        after,
+        queue,
+        arrivals,
+        sums,
+        chance,
+        serve,
+        foe_ptr,
+        foe_queue,
+        weights,
     )
     place[spare, 0, STAGE] = target
     place[spare, 0, SINCE] = place[t, b, SINCE] if target == stage else begin
@@ -341,7 +379,7 @@ def plan_one(
     n, n_stages = layout.queue_ptr[i + 1] - q0, layout.stage_ptr[i + 1] - s0
     queue, arrivals, serve = outlook.queue, outlook.arrivals, outlook.serve
     filled, place, value, queues = nodes.filled, nodes.place, nodes.value, nodes.queues
-    foe_ptr, foe_queue, sums = layout.foe_ptr, layout.foe_queue, nodes.sums
+    foe_ptr, foe_queue, sums, chance = layout.foe_ptr, layout.foe_queue, nodes.sums, nodes.chance
     stage_row, change, keep = layout.stage_row, layout.change, layout.keep
     change_base, row_base = layout.change_ptr[i], layout.row_ptr[i]
     horizon = filled.shape[0] - 2
@@ -353,6 +391,7 @@ def plan_one(
     place[0, 0, PARENT] = -1
     value[0, 0, COST] = 0.0
     add_up(n, q0, arrivals, sums)
+    foretell_gaps(v_base, n * n_stages, q0, arrivals, serve, foe_ptr, foe_queue, weights, chance)
     filled[:] = 0
     filled[0] = 1
     for l in range(n):
@@ -391,6 +430,7 @@ def plan_one(
                     queue,
                     arrivals,
                     sums,
+                    chance,
                     serve,
                     foe_ptr,
                     foe_queue,

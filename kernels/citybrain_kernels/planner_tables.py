@@ -172,7 +172,8 @@ class Nodes(NamedTuple):
     began (negative: before now), parent (second * B + b, -1 at the root); value [H + 2, B, 2]: cost so far and score
     (cost plus tail) [veh s]; queues [H + 2, B, Lmax, 5]: vehicles left, wait of the first [s], seconds of green,
     chance that no vehicle whose movement is red bars the lane yet, vehicles sent off since now. sums [Lmax, 3, H + 2]:
-    arrivals before second h, the sum of those before second h, and (first cell) the most in any second.
+    arrivals before second h, the sum of those before second h, and (first cell) the most in any second. chance
+    [Pmax * Lmax, H]: chance of a gap for each pair of the intersection.
     """
 
     filled: I32
@@ -180,16 +181,18 @@ class Nodes(NamedTuple):
     value: F32
     queues: F32
     sums: F64
+    chance: F64
 
 
-def make_nodes(horizon: int, beam: int, queues: int) -> Nodes:
-    """Allocate scratch for intersections with up to ``queues`` queues."""
+def make_nodes(horizon: int, beam: int, queues: int, stages: int) -> Nodes:
+    """Allocate scratch for intersections with up to ``queues`` queues and ``stages`` stages."""
     return Nodes(
         filled=np.zeros(horizon + 2, np.int32),
         place=np.zeros((horizon + 2, beam, 3), np.int32),
         value=np.zeros((horizon + 2, beam, 2), np.float32),
         queues=np.zeros((horizon + 2, beam, queues, 5), np.float32),
         sums=np.zeros((queues, 3, horizon + 2), np.float64),
+        chance=np.zeros((queues * stages, horizon), np.float64),
     )
 
 
