@@ -70,7 +70,7 @@ class LaneEstimator:
         Raises
         ------
         ContractError
-            If time runs backwards, or the lamps belong to other signals.
+            If time runs backwards, the lamps belong to other signals, or the batch to other sensors.
         """
         if len(lamps.aspect) != self._groups:
             raise ContractError(f"lamps of {len(lamps.aspect)} groups handed to an estimator of {self._groups}")
@@ -79,10 +79,9 @@ class LaneEstimator:
             self._memory.evidence[:] = batch.time / TENTHS_PER_SECOND - LONGEST_GAP
         if batch.time < self._last:
             raise ContractError(f"batch of time {batch.time} after one of time {self._last} [tenths of a second]")
-        self._check(batch)
         steps = batch.time // TENTHS_PER_SECOND - self._last // TENTHS_PER_SECOND
         totals = self._empty_totals()
-        kernel.estimate(
+        if not kernel.estimate(
             batch.time / TENTHS_PER_SECOND,
             (batch.time - self._begin) / TENTHS_PER_SECOND,
             min(steps, LONGEST_GAP),
@@ -92,19 +91,14 @@ class LaneEstimator:
             _sorted_rows(batch),
             self._memory,
             totals,
-        )
+        ):
+            raise ContractError(
+                f"the batch of time {batch.time} speaks of sensors beyond the {len(self._memory.loops.lane)} of the "
+                f"table or of lanes beyond the {self._n_lanes} of the network"
+            )
         self._last = batch.time
         share = self._memory.belief.share.astype(np.float32)
         return TrafficState(time=batch.time, turn_share=share, **totals._asdict())
-
-    def _check(self, batch: ObservationBatch) -> None:
-        for sensor in (batch.loop_sensor, batch.frame_sensor, batch.object_sensor):
-            if len(sensor) and not 0 <= sensor.min() <= sensor.max() < len(self._memory.loops.lane):
-                raise ContractError(
-                    f"the batch speaks of sensors beyond the {len(self._memory.loops.lane)} of the table"
-                )
-        if len(batch.object_lane) and batch.object_lane.max() >= self._n_lanes:
-            raise ContractError(f"the batch speaks of lane {batch.object_lane.max()} of {self._n_lanes}")
 
     def _empty_totals(self) -> kernel.Totals:
         n_a = len(self._street.stop_lane)

@@ -84,6 +84,26 @@ class Totals(NamedTuple):
 
 
 @kernel
+def first_beyond(numbers: Ints, least: int, count: int) -> int:
+    """Position of the first number that is not in least..count - 1, -1 if there is none."""
+    for x in range(len(numbers)):
+        if numbers[x] < least or numbers[x] >= count:
+            return x
+    return -1
+
+
+@kernel
+def known(rows: Rows, n_sensors: int, n_lanes: int) -> bool:
+    """Tell whether a batch names only sensors and lanes that there are; lane -1 is a camera's word for "none"."""
+    return (
+        first_beyond(rows.event_sensor, 0, n_sensors) < 0
+        and first_beyond(rows.frame_sensor, 0, n_sensors) < 0
+        and first_beyond(rows.object_sensor, 0, n_sensors) < 0
+        and first_beyond(rows.object_lane, -1, n_lanes) < 0
+    )
+
+
+@kernel
 def estimate(
     now: float,
     seconds: float,
@@ -94,8 +114,10 @@ def estimate(
     rows: Rows,
     memory: Memory,
     totals: Totals,
-) -> None:
+) -> bool:
     """Predict ``steps`` seconds up to ``now``, correct by one batch, sum up.
+
+    Returns False, and does nothing, if the batch names sensors or lanes that there are not.
 
     Parameters
     ----------
@@ -103,6 +125,8 @@ def estimate(
     aspect, aspect_since : [G] what the groups showed, and since when [s].
     """
     layout, belief = street.layout, memory.belief
+    if not known(rows, len(memory.loops.lane), len(street.sureness)):
+        return False
     read_lamps(now, layout, aspect, aspect_since, belief)
     take_loops(now, rows.event_sensor, rows.event_time, rows.event_on, memory.loops, belief, memory.evidence)
     move_lanes(now, seconds, steps, layout, belief)
@@ -151,3 +175,4 @@ def estimate(
         totals.discharge,
     )
     foretell(layout, belief, street.upstream, memory.weight, memory.full, memory.beyond, totals.arrivals, totals.spill)
+    return True
