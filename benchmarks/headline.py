@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BASELINES = ("fixed", "webster", "actuated", "max-pressure", "max-wave", "sumo-actuated", "sumo-delay-based")
 MODERN = ("district", "cologne1", "cologne8", "ingolstadt1", "grid4x4", "hangzhou1")
 REAL_PLANS = ("bologna_acosta",)
-"""A saturated district with the plans that its city runs; the simulations are slow, so with few controllers and seeds."""
+"""A saturated district with the plans that its city runs; slow to simulate, so with few controllers and seeds."""
 SLOW_SEEDS = 3
 CLASSIC = ("cologne1", "cologne3", "cologne8", "ingolstadt1")
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -87,9 +87,10 @@ def teller(specs: Sequence[RunSpec]) -> Callable[[RunEvent], None]:
 def write(modern: list[SummaryRow], classic: list[SummaryRow], seeds: int, left_out: list[str]) -> None:
     """Write docs/results.md whole, and the table between README's markers."""
     table = modern_table(modern)
+    slow = f"{', '.join(REAL_PLANS)}: {min(seeds, SLOW_SEEDS)}"
     legend = (
-        f"Median control delay [s/veh] over {seeds} seeds ({', '.join(REAL_PLANS)}: {min(seeds, SLOW_SEEDS)}), in brackets its 95 % interval; `x n`: n gridlocked seeds. "
-        "Protocol `modern` (SUMO 1.28 as it comes), sensors `default`, every map's own timing profile, one set of "
+        f"Median control delay [s/veh] over {seeds} seeds ({slow}), in brackets its 95 % interval; `x n`: n gridlocked "
+        "seeds. Protocol `modern` (SUMO 1.28 as it comes), sensors `default`, every map's own timing profile, one set of "
         "parameters on all maps. `oracle` is the planner with perfect sight: a yardstick, not a result."
     )
     command = "Written by `python benchmarks/headline.py`."
