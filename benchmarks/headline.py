@@ -90,8 +90,8 @@ def write(modern: list[SummaryRow], classic: list[SummaryRow], seeds: int, left_
     slow = f"{', '.join(REAL_PLANS)}: {min(seeds, SLOW_SEEDS)}"
     legend = (
         f"Median control delay [s/veh] over {seeds} seeds ({slow}), in brackets its 95 % interval; `x n`: n gridlocked "
-        "seeds. Protocol `modern` (SUMO 1.28 as it comes), sensors `default`, every map's own timing profile, one set of "
-        "parameters on all maps. `oracle` is the planner with perfect sight: a yardstick, not a result."
+        "seeds. Protocol `modern` (SUMO 1.28 as it comes), sensors `default`, every map's own timing profile, one set "
+        "of parameters on all maps. `oracle` is the planner with perfect sight: a yardstick, not a result."
     )
     command = "Written by `python benchmarks/headline.py`."
     beside = (
