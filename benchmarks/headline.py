@@ -97,8 +97,8 @@ def write(modern: list[SummaryRow], classic: list[SummaryRow], seeds: int, left_
     beside = (
         "SUMO 1.28 with the departure defaults of 2021. Published: means of the RESCO benchmark (medians in brackets, "
         "where lock-ups inflate the mean), from `benchmarks/published.toml`; its controllers decide every 10 s and "
-        "see 200 m (MaxWave 50 m), ours as named; our planner decides every two seconds through sensors `default`, our max "
-        "pressure and max wave every 5 s through sensors `ideal`."
+        "see 200 m (MaxWave 50 m), ours as named; our planner decides every two seconds through sensors `default`, our "
+        "max pressure and max wave every 5 s through sensors `ideal`."
     )
     time = (
         "Engine time beside SUMO's own time per run, medians [s]; the engine's includes estimator, controller, guard "
