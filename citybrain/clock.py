@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 Stopwatch = Callable[[], float]
 """Returns seconds that only ever grow; differences are durations."""
+_NANOSECONDS_PER_TENTH = 100_000_000
 
 
 def stopwatch() -> float:
@@ -18,3 +21,67 @@ def stopwatch() -> float:
 def utc_now() -> datetime:
     """Time of day, for manifests and logs."""
     return datetime.now(UTC)
+
+
+class Clock(Protocol):
+    """What time it is on the street, in tenths of a second since 1970-01-01T00:00:00Z."""
+
+    def now(self) -> int:
+        """Time now [tenths]."""
+        ...
+
+    def wait_until(self, time: int, timeout_s: float) -> bool:
+        """Wait until it is ``time`` [tenths], for ``timeout_s`` [s] at most; tell whether it is."""
+        ...
+
+
+class WallClock:
+    """The machine's clock; a ``Clock``. Never goes back: set back, it stands still until the time comes round."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._latest = 0
+
+    def now(self) -> int:
+        """Time now [tenths]."""
+        with self._lock:
+            self._latest = max(self._latest, time.time_ns() // _NANOSECONDS_PER_TENTH)
+            return self._latest
+
+    def wait_until(self, time: int, timeout_s: float) -> bool:
+        """Sleep until it is ``time`` [tenths], for ``timeout_s`` [s] at most; tell whether it is."""
+        end = stopwatch() + timeout_s
+        while (left := (time - self.now()) / 10) > 0:
+            remaining = min(left, end - stopwatch())
+            if remaining <= 0:
+                return False
+            threading.Event().wait(remaining)
+        return True
+
+
+class StreetClock:
+    """The time that the street last reported; a ``Clock``. For a simulated street, which has its own pace.
+
+    Safe to use from many threads.
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        self._condition = threading.Condition()
+        self._now = start
+
+    def now(self) -> int:
+        """Time last reported [tenths]."""
+        with self._condition:
+            return self._now
+
+    def advance(self, to: int) -> None:
+        """Tell that it is ``to`` [tenths] now; an earlier time changes nothing."""
+        with self._condition:
+            if to > self._now:
+                self._now = to
+                self._condition.notify_all()
+
+    def wait_until(self, time: int, timeout_s: float) -> bool:
+        """Wait until it is ``time`` [tenths], for ``timeout_s`` [s] at most; tell whether it is."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._now >= time, timeout_s)

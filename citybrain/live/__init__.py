@@ -1,0 +1,1 @@
+"""The live service without its faces: what is posted, planned, published, kept and explained."""

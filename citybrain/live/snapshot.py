@@ -1,0 +1,36 @@
+"""What readers of the service see of the engine: its last state, per lane, link and intersection.
+
+May import the tables of the street and the engine's words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from citybrain.decisions import LampState
+    from citybrain.state import TrafficState
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One tick as readers see it; nothing in it is ever written again.
+
+    Attributes
+    ----------
+    time : of the observations [tenths].
+    state : estimates.
+    lamps : what the lamps are believed to show at ``time``.
+    alive : [I] tuple; the controller has polled within its lease.
+    mode : [I] what each controller says it does: ``adaptive``, ``time_of_day``, ... ; ``unknown`` before its first
+        acknowledgement.
+    ack : last acknowledgement document by intersection id.
+    """
+
+    time: int
+    state: TrafficState
+    lamps: LampState
+    alive: tuple[bool, ...]
+    mode: tuple[str, ...]
+    ack: dict[str, dict[str, Any]]
