@@ -8,7 +8,9 @@ tables of the network, and which foes may be green together from the signal prog
 
 Counts, per run: foes green together where the program never shows them so; green that turns red without yellow;
 yellow that turns green; short yellows, greens and intergreens; reds beyond their bound; and foes for which no
-intergreen was promised. Exit code 1 if there is any, 2 if a run cannot be read.
+intergreen was promised. Where the profile lets programs be shown as they are (``as_programmed``), green to red and
+yellow to green pass if the whole signal went from one state to the one that follows it in its program.
+Exit code 1 if there is any, 2 if a run cannot be read.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from xml.etree import ElementTree as ET
 import pyarrow.parquet as pq
 
 GREEN = "gG"
+PLAIN = str.maketrans("suYOo", "rryGg")
+"""Characters that show the same as others."""
 SHOWN_EXAMPLES = 5
 SLACK = 1e-6
 """Times are sums of tenths in floating point [s]."""
@@ -40,6 +44,7 @@ class Signal:
 
     foes: set[Lamps] = field(default_factory=set)
     states: list[str] = field(default_factory=list)
+    """Those that last at all, in order."""
 
     def column(self, lamp: int) -> str:
         """Everything that a lamp shows over the program."""
@@ -49,6 +54,15 @@ class Signal:
         """Whether the program shows two lamps green together; if ``shown`` is GG, then both with right of way."""
         wanted = "G" if shown == "GG" else GREEN
         return any(state[a] in wanted and state[b] in wanted for state in self.states)
+
+    def follows(self, before: str, after: str, lamps: list[int]) -> bool:
+        """Whether the program goes from one state to the other at once, as far as these lamps tell."""
+
+        def shown(state: str) -> str:
+            return "".join(state[lamp] for lamp in lamps).translate(PLAIN)
+
+        cycle = [shown(state) for state in self.states]
+        return (shown(before), shown(after)) in pairwise([*cycle, cycle[0]])
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,8 @@ def read_signals(net_file: Path, additional_files: list[Path]) -> dict[str, Sign
     for root in (net, *(read_xml(path) for path in additional_files)):
         for logic in root.iter("tlLogic"):
             if logic.get("programID") != "off":
-                signals[logic.attrib["id"]].states = [phase.attrib["state"] for phase in logic.iter("phase")]
+                lasting = [phase for phase in logic.iter("phase") if float(phase.get("duration", 0)) > 0]
+                signals[logic.attrib["id"]].states = [phase.attrib["state"] for phase in lasting]
     return signals
 
 
@@ -179,19 +194,31 @@ def runs_of(record: Record, lamp: int, end: float) -> list[tuple[str, float, flo
     return runs
 
 
+def own_steps(record: Record, signal: Signal, lamps: list[int]) -> set[float]:
+    """List the times at which a signal went from one state to the one that follows it in its own program."""
+    return {time for (_, old), (time, new) in pairwise(record) if signal.follows(old, new, lamps)}
+
+
 def check_lamp(
-    name: str, lamp: int, runs: list[tuple[str, float, float]], limits: dict[str, dict[str, float]]
+    name: str,
+    lamp: int,
+    runs: list[tuple[str, float, float]],
+    limits: dict[str, dict[str, float]],
+    programmed: set[float],
 ) -> list[Breach]:
-    """Yellow, green and red of one lamp. How long the first run had lasted before the record is not known."""
+    """Yellow, green and red of one lamp. How long the first run had lasted before the record is not known.
+
+    At the times ``programmed``, yellow may turn green and green red.
+    """
     found = []
     key = str(lamp)
     yellow, green = limits["yellow"].get(key, 0.0), limits["min_green"].get(key, 0.0)
     for k, (kind, begin, end) in enumerate(runs):
         following = runs[k + 1][0] if k + 1 < len(runs) else ""
         known = k > 0 and following
-        if kind == "g" and following == "r" and yellow > 0:
+        if kind == "g" and following == "r" and yellow > 0 and end not in programmed:
             found.append(Breach("green to red without yellow", name, end, f"lamp {lamp}"))
-        if kind == "y" and following == "g":
+        if kind == "y" and following == "g" and end not in programmed:
             found.append(Breach("yellow to green", name, end, f"lamp {lamp}"))
         if kind == "g" and known and end - begin < green - SLACK:
             found.append(Breach("short green", name, begin, f"lamp {lamp}: {end - begin:.1f} of {green} s"))
@@ -239,8 +266,9 @@ def audit(folder: Path) -> list[Breach]:
         runs = {lamp: runs_of(record, lamp, end) for lamp in lamps}
         found += check_conflicts(name, record, signals[name], limits)
         found += check_intergreens(name, runs, limits)
+        programmed = own_steps(record, signals[name], lamps) if limits["as_programmed"] else set()
         for lamp in lamps:
-            found += check_lamp(name, lamp, runs[lamp], limits)
+            found += check_lamp(name, lamp, runs[lamp], limits, programmed)
     return found
 
 

@@ -1,10 +1,11 @@
 """The only way from a wish to the lamps. Knows nothing of optimisation and shares no code with it.
 
-May import signals, timings, decisions, errors and its kernel.
+May import network (for its tables' form), signals, timings, decisions, errors and its kernel.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from citybrain.decisions import Command, LampState
 from citybrain.errors import ContractError, NetworkError
+from citybrain.network import csr
 from citybrain.signals import Aspect, Conflict
 from citybrain.units import TENTHS_PER_SECOND
 from citybrain_kernels import guard as kernels
@@ -32,7 +34,9 @@ class LampGuard:
     A wish for a stage is carried out as one change that is finished before another is heard: greens that end have
     their minimum, then yellow, then red; all greens that begin do so together once every yellow has ended and every
     intergreen has elapsed. A wish for a row that is not a stage is followed group by group, each under the same
-    limits, so that a controller can walk through the program's own interstages.
+    limits, so that a controller can walk through the program's own interstages. Where the timings say
+    ``as_programmed``, the intersection goes from one row to the next one of its own program exactly as the program
+    has it: a program may turn a yellow green, or have no yellow.
 
     No red of a group that some stage serves lasts longer than ``max_red`` plus, for every other lawful stage of the
     intersection that does not serve the group, one service of it: the change to it, its minimum green and
@@ -162,6 +166,7 @@ def _make_tables(signals: Signals, timings: Timings) -> kernels.GuardTables:
     row_green, row_change = np.zeros(n_r, dtype=np.int32), np.zeros(n_r, dtype=np.int32)
     group_stage, group_change = np.full(n_g, -1, dtype=np.int32), np.zeros(n_g, dtype=np.int32)
     pair = np.zeros(len(signals.conflict), dtype=np.uint8)
+    following: list[list[int]] = [[] for _ in range(n_r)]
     for i in range(signals.n_intersections):
         groups = slice(int(signals.group_ptr[i]), int(signals.group_ptr[i + 1]))
         cells = slice(int(signals.conflict_ptr[i]), int(signals.conflict_ptr[i + 1]))
@@ -175,11 +180,15 @@ def _make_tables(signals: Signals, timings: Timings) -> kernels.GuardTables:
         slowest = max(0, int(timings.yellow[groups].max(initial=0)))
         row_green[rows] = [timings.min_green[groups][g].max(initial=0) for g in green]
         row_change[rows] = [max(slowest, int(intergreen[:, g].max(initial=0))) for g in green]
+        if timings.as_programmed:
+            for r, after in _own_steps(signals, i):
+                following[r].append(after)
         for r in signals.stages(i)[::-1]:
             if lawful[r]:
                 served = np.flatnonzero(green[r - rows.start]) + groups.start
                 group_stage[served] = r
                 group_change[served] = np.maximum(group_change[served], row_change[r])
+    row_next_ptr, row_next = csr(following)
     return kernels.GuardTables(
         row_ptr=signals.row_ptr,
         row_aspect_ptr=signals.row_aspect_ptr,
@@ -188,6 +197,8 @@ def _make_tables(signals: Signals, timings: Timings) -> kernels.GuardTables:
         row_lawful=lawful,
         row_green=row_green,
         row_change=row_change,
+        row_next_ptr=row_next_ptr,
+        row_next=row_next,
         group_ptr=signals.group_ptr,
         group_stage=group_stage,
         group_change=group_change,
@@ -199,6 +210,14 @@ def _make_tables(signals: Signals, timings: Timings) -> kernels.GuardTables:
         max_yellow=timings.max_yellow,
         max_red=timings.max_red,
     )
+
+
+def _own_steps(signals: Signals, intersection: int) -> list[tuple[int, int]]:
+    """Pairs of different rows that follow each other in the intersection's own program, at most one of them a stage."""
+    steps = slice(int(signals.step_ptr[intersection]), int(signals.step_ptr[intersection + 1]))
+    rows = signals.step_row[steps][signals.step_duration[steps] > 0].tolist()
+    stage = signals.row_is_stage
+    return sorted({(a, b) for a, b in pairwise([*rows, *rows[:1]]) if a != b and not (stage[a] and stage[b])})
 
 
 def _pairs(conflict: NDArray[np.uint8], aspect: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 
 from citybrain.signals import Aspect, Conflict, GroupKind
 from citybrain.timings import Timings
-from citybrain.units import TENTHS_PER_SECOND, ceil_tenths
+from citybrain.units import ceil_tenths
 
 if TYPE_CHECKING:
     from citybrain.signals import Signals
-
-_RED_TICK = TENTHS_PER_SECOND
-"""Where a program goes from yellow to green, the guard puts a tick of red between them, which shortens the green."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,8 @@ def own_timings(profile: str, constants: Mapping[str, float], signals: Signals) 
             ).ravel()
         )
     min_green, yellow, max_yellow, max_red = limits
-    return Timings(profile, min_green, yellow, max_yellow, max_red, np.concatenate(blocks))
+    intergreen = np.concatenate(blocks)
+    return Timings(profile, min_green, yellow, max_yellow, max_red, intergreen, bool(constants["as_programmed"]))
 
 
 def _cycle(signals: Signals, intersection: int) -> Cycle:
@@ -127,7 +125,7 @@ def _cycle(signals: Signals, intersection: int) -> Cycle:
 
 def _group_limits(cycle: Cycle, k: int, pedestrian: bool, constants: Mapping[str, float]) -> tuple[int, int, int, int]:
     """Minimum green, yellow, longest yellow and maximum red of one group [tenths]."""
-    greens = [run.shortest - _RED_TICK * (run.before == Aspect.YELLOW) for run in cycle.runs(cycle.green(k), k)]
+    greens = [run.shortest for run in cycle.runs(cycle.green(k), k)]
     yellow_runs = cycle.runs(cycle.aspect[:, k] == Aspect.YELLOW, k)
     yellows = [run.length for run in yellow_runs if run.before >= Aspect.PERMISSIVE]
     reds = [run.length for run in cycle.runs(cycle.aspect[:, k] == Aspect.RED, k)]

@@ -99,6 +99,7 @@ def _formula_timings(profile: str, constants: Constants, network: Network, signa
         max_yellow=np.where(vehicle, granted, 0).astype(np.int32),
         max_red=np.full(n_g, ceil_tenths(constants["max_red_s"]), dtype=np.int32),
         intergreen=intergreen,
+        as_programmed=bool(constants["as_programmed"]),
     )
 
 
@@ -121,9 +122,10 @@ def timings_document(network: Network, signals: Signals, timings: Timings) -> di
     -------
     dict
         ``{intersection: {"yellow": {lamp: s}, "min_green": {lamp: s}, "max_red": {lamp: s}, "red_bound": {lamp: s},
-        "intergreen": [[lamp_a, lamp_b, s], ...]}}``; lamps as strings where they are keys. Intergreen: from the end
-        of green of a to the begin of green of b, pairs that conflict alone. ``red_bound`` is what the guard promises
-        when several groups are due at once, ``max_red`` when one is; both leave out lamps that no stage serves.
+        "intergreen": [[lamp_a, lamp_b, s], ...], "as_programmed": bool}}``; lamps as strings where they are keys.
+        Intergreen: from the end of green of a to the begin of green of b, pairs that conflict alone. ``red_bound``
+        is what the guard promises when several groups are due at once, ``max_red`` when one is; both leave out lamps
+        that no stage serves. ``as_programmed``: as in ``Timings``.
     """
     bounds = red_bounds(signals, timings)
     return {name: _intersection_document(signals, timings, bounds, i) for i, name in enumerate(network.intersection_id)}
@@ -150,6 +152,7 @@ def _intersection_document(
             for b, h in used
             if conflict[g - g0, h - g0] != Conflict.NONE
         ],
+        "as_programmed": timings.as_programmed,
     }
 
 

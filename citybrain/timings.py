@@ -32,6 +32,9 @@ class Timings:
     max_red : [G] longest red; a group that no stage serves is exempt.
     intergreen : flat like ``Signals.conflict``: from the end of green of the row's group to the beginning of
         green of the column's group (yellow included); 0 where they do not conflict.
+    as_programmed : the steps of an intersection's own program, from one row to the next, are lawful as the program
+        has them, though a yellow turn green or a green turn red at once; minimum greens, intergreens and the length
+        of a yellow hold there too. Steps from stage to stage are changes like any other.
     """
 
     profile: str
@@ -40,6 +43,7 @@ class Timings:
     max_yellow: IntArray
     max_red: IntArray
     intergreen: IntArray
+    as_programmed: bool
 
 
 def interstage_tenths(signals: Signals, timings: Timings) -> tuple[IntArray, IntArray]:

@@ -119,18 +119,25 @@ def random_timings(rng: np.random.Generator, signals: Signals, max_red: tuple[in
         max_yellow=(yellow + rng.integers(0, 40, n)).astype(np.int32),
         max_red=rng.integers(*max_red, n).astype(np.int32),
         intergreen=np.where(signals.conflict == Conflict.NONE, 0, gaps).astype(np.int32),
+        as_programmed=bool(rng.random() < 0.5),
     )
 
 
 def random_wishes(rng: np.random.Generator, signals: Signals, n_ticks: int) -> np.ndarray:
-    """Wished rows [ticks, I]: each kept for a random while, some of them nonsense."""
+    """Wished rows [ticks, I]: each kept for a random while, some of them nonsense; often the program's next one."""
     wishes = np.zeros((n_ticks, signals.n_intersections), dtype=np.int32)
     for i in range(signals.n_intersections):
         first, last = int(signals.row_ptr[i]), int(signals.row_ptr[i + 1])
-        t = 0
+        steps = signals.step_row[signals.step_ptr[i] : signals.step_ptr[i + 1]].tolist()
+        t, row = 0, first
         while t < n_ticks:
             nonsense = rng.random() < 0.1
-            row = int(rng.choice([-1, -7, first - 1, last, 2**31 - 1])) if nonsense else int(rng.integers(first, last))
+            if row in steps and rng.random() < 0.5:
+                row = steps[(steps.index(row) + 1) % len(steps)]
+            elif nonsense:
+                row = int(rng.choice([-1, -7, first - 1, last, 2**31 - 1]))
+            else:
+                row = int(rng.integers(first, last))
             keep = int(rng.choice([1, 2, 5, 20]))
             wishes[t : t + keep, i] = row
             t += keep

@@ -96,6 +96,7 @@ def small_timings(signals: Signals) -> Timings:
         max_yellow=np.where(walker, 0, 60).astype(np.int32),
         max_red=np.full(signals.n_groups, 1200, dtype=np.int32),
         intergreen=np.concatenate(blocks).astype(np.int32),
+        as_programmed=False,
     )
 
 

@@ -44,6 +44,7 @@ LIMITS = {
         "max_red": {"0": 60.0, "1": 60.0},
         "red_bound": {"0": 70.0, "1": 70.0},
         "intergreen": [[0, 1, 5.0], [1, 0, 5.0]],
+        "as_programmed": False,
     }
 }
 LAWFUL = [(0, "Gr"), (9, "yr"), (12, "rr"), (14, "rG"), (19, "ry"), (22, "rr"), (24, "Gr")]
@@ -101,6 +102,28 @@ def test_what_the_program_itself_shows_is_its_engineers_doing(tmp_path: Path) ->
     permissive = NET.replace('state="Gr"', 'state="Gg"').replace('state="yr"', 'state="yg"')
     assert kinds(tmp_path, [(0, "Gg"), (9, "yg"), (12, "rg"), (14, "rG")], permissive) == set()
     assert kinds(tmp_path, [(0, "GG"), (9, "yG"), (12, "rG"), (14, "rG")], permissive) == {"conflicting greens"}
+
+
+@pytest.mark.parametrize(
+    ("program", "record", "kind"),
+    [
+        (("yr", "Gr"), [(0, "Gr"), (9, "yr"), (12, "Gr"), (30, "Gr")], "yellow to green"),
+        (("rr", "rr"), [(0, "Gr"), (9, "rr"), (14, "rG"), (30, "rG")], "green to red without yellow"),
+    ],
+)
+def test_a_program_shown_as_it_is_passes_where_the_profile_lets_it(
+    tmp_path: Path, program: tuple[str, str], record: Sequence[tuple[float, str]], kind: str
+) -> None:
+    states = ('state="yr"', 'state="rr"')
+    net = NET
+    for old, new in zip(states, program, strict=True):
+        net = net.replace(old, f'state="{new}"', 1)
+    let = {"X": {**LIMITS["X"], "as_programmed": True}}
+    assert kinds(tmp_path, record, net, let) == set()
+    assert kinds(tmp_path, record, net) == {kind}
+    assert kinds(tmp_path, record, limits=let) == {kind}
+    early = [(0.0, "Gr"), (9.0, "yr"), (11.0, "Gr"), (30.0, "Gr")]
+    assert kinds(tmp_path, early, net, let) >= {"short yellow"}
 
 
 def test_promises_are_checked_too(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ class GuardTables(NamedTuple):
     row_lawful : [R] no two groups in hard conflict are green in it.
     row_green : [R] longest minimum green of its green groups [tenths].
     row_change : [R] longest that a change to it may take once begun, whatever was shown before [tenths].
+    row_next_ptr, row_next : CSR over rows: those to which the intersection may step from it as they are.
     group_ptr : [I + 1] groups of each intersection.
     group_stage : [G] first lawful stage that serves the group, -1 where none does.
     group_change : [G] largest ``row_change`` of the lawful stages that serve the group [tenths].
@@ -55,6 +56,8 @@ class GuardTables(NamedTuple):
     row_lawful: Bools
     row_green: Int32
     row_change: Int32
+    row_next_ptr: Int32
+    row_next: Int32
     group_ptr: Int32
     group_stage: Int32
     group_change: Int32
@@ -239,6 +242,52 @@ def _follow_row(tables: Any, memory: Any, i: int, target: int, time: int) -> Non
 
 
 @kernel
+def _may_step(tables: Any, memory: Any, i: int, target: int, time: int) -> bool:
+    """Whether a row of the program, fully shown, may give way at once to the row that follows it there."""
+    row = memory.row[i]
+    follows = False
+    for x in range(tables.row_next_ptr[row], tables.row_next_ptr[row + 1]):
+        follows = follows or tables.row_next[x] == target
+    if not follows or memory.changing[i] or memory.since[i] >= time:
+        return False
+    g0 = tables.group_ptr[i]
+    n = tables.group_ptr[i + 1] - g0
+    a0 = tables.row_aspect_ptr[target]
+    for k in range(n):
+        g = g0 + k
+        wanted, shown = tables.row_aspect[a0 + k], memory.aspect[g]
+        age = time - memory.aspect_since[g]
+        if shown >= PERMISSIVE and wanted < PERMISSIVE and age < tables.min_green[g]:
+            return False
+        if shown == YELLOW and wanted != YELLOW and age < tables.yellow[g]:
+            return False
+        if wanted == YELLOW and (shown == RED or (age if shown == YELLOW else 0) >= tables.max_yellow[g]):
+            return False
+        if wanted < PERMISSIVE or shown >= PERMISSIVE:
+            continue
+        for e in range(n):
+            since = 0 if memory.aspect[g0 + e] >= PERMISSIVE else time - memory.green_end[g0 + e]
+            if tables.row_aspect[a0 + e] < PERMISSIVE and since < tables.intergreen[tables.pair_ptr[i] + e * n + k]:
+                return False
+    return True
+
+
+@kernel
+def _step(tables: Any, memory: Any, i: int, target: int, time: int) -> None:
+    """Show a row as it is."""
+    memory.row[i] = target
+    memory.since[i] = time
+    a0 = tables.row_aspect_ptr[target] - tables.group_ptr[i]
+    for g in range(tables.group_ptr[i], tables.group_ptr[i + 1]):
+        wanted, shown = tables.row_aspect[a0 + g], memory.aspect[g]
+        if shown >= PERMISSIVE > wanted:
+            memory.green_end[g] = time
+        if wanted != shown and min(wanted, shown) < PERMISSIVE:
+            memory.aspect_since[g] = time
+        memory.aspect[g] = wanted
+
+
+@kernel
 def _heed_reds(tables: Any, memory: Any, i: int, wish: int, time: int, tick: int) -> int:
     """Wish (-1: hold what is shown), or the stage that must come first so that no red lasts too long."""
     if memory.urgent_row[i] == memory.row[i] and not memory.changing[i]:
@@ -275,6 +324,9 @@ def _obey(tables: Any, memory: Any, i: int, wish: int, time: Any, tick: Any) -> 
     target = wish
     if not memory.committed[i]:
         target = _heed_reds(tables, memory, i, wish, time, tick)
+        if target >= 0 and _may_step(tables, memory, i, target, time):
+            _step(tables, memory, i, target, time)
+            return
         if target >= 0 and not tables.row_stage[target]:
             _follow_row(tables, memory, i, target, time)
             return

@@ -49,6 +49,8 @@ class Junction:
     since: int
     committed: bool = False
     changing: bool = False
+    steps: set[tuple[int, int]] = field(default_factory=set)
+    """Rows that may give way to others as they are."""
     urgent: tuple[int, int] | None = None
     """Stage that comes next, and the place of the group for whose sake."""
     told: set[Bend] = field(default_factory=set)
@@ -143,6 +145,28 @@ class Junction:
                 self.groups[k].show(target[k], time)
             self.committed = False
 
+    def may_step(self, row: int, time: int) -> bool:
+        """Whether the row shown may give way to the next row of the program just as the program has it."""
+        if (self.row, row) not in self.steps or self.changing or self.since >= time:
+            return False
+        wish = self.rows[row]
+        for k, (group, wanted) in enumerate(zip(self.groups, wish, strict=True)):
+            age = time - group.since
+            ends, begins = group.green and wanted not in GREENS, wanted in GREENS and not group.green
+            if ends and age < group.min_green:
+                return False
+            if group.aspect == Aspect.YELLOW != wanted and age < group.yellow:
+                return False
+            if wanted == Aspect.YELLOW:
+                longest = {Aspect.RED: False, Aspect.YELLOW: age < group.max_yellow}
+                if not longest.get(group.aspect, group.max_yellow > 0):
+                    return False
+            for j, other in enumerate(self.groups):
+                ended = time if other.green else other.green_end
+                if begins and wish[j] not in GREENS and time < ended + self.intergreen[j][k]:
+                    return False
+        return True
+
     def follow(self, row: int, time: int) -> set[Bend]:
         bends: set[Bend] = set()
         if row != self.row:
@@ -200,7 +224,12 @@ class Junction:
         if was_committed and wish not in (None, self.row) and not known:
             bends.add((-1, Rule.COMMITTED))
         target = wish if was_committed else self.heed_reds(wish, time, tick)
-        if not was_committed and target is not None and target not in self.stages:
+        if not was_committed and target is not None and self.may_step(target, time):
+            for group, wanted in zip(self.groups, self.rows[target], strict=True):
+                if wanted != group.aspect:
+                    group.show(wanted, time)
+            self.row, self.since = target, time
+        elif not was_committed and target is not None and target not in self.stages:
             bends |= self.follow(target, time)
         else:
             if not was_committed and target is not None and target != self.row:
@@ -215,6 +244,15 @@ class Junction:
             self.changing, self.since = changing, time
         new, self.told = bends - self.told, bends
         return new
+
+
+def own_steps(signals: Signals, i: int) -> set[tuple[int, int]]:
+    """Rows that follow each other in a program, but for two stages."""
+    first, last = int(signals.step_ptr[i]), int(signals.step_ptr[i + 1])
+    steps = [int(signals.step_row[s]) for s in range(first, last) if signals.step_duration[s] > 0]
+    stages = set(signals.stages(i).tolist())
+    pairs = {(steps[k - 1], steps[k]) for k in range(len(steps))}
+    return {(a, b) for a, b in pairs if a != b and not {a, b} <= stages}
 
 
 def junctions(signals: Signals, timings: Timings, rows: list[int], time: int) -> list[Junction]:
@@ -242,6 +280,7 @@ def junctions(signals: Signals, timings: Timings, rows: list[int], time: int) ->
                 intergreen=timings.intergreen[cells : cells + n * n].reshape(n, n).tolist(),
                 row=rows[i],
                 since=time,
+                steps=own_steps(signals, i) if timings.as_programmed else set(),
             )
         )
     return result
