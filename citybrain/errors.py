@@ -8,6 +8,7 @@
     │   ├── ScenarioError     a scenario that is unknown, incomplete or contradictory
     │   └── ProfileError      a sensor or timing profile that is unknown or out of range
     ├── PlantError        the street or its simulation failed in mid-run
+    ├── StoreError        the store cannot be read or written: disk full, server gone
     └── ContractError     one room of the house handed another something it must not
 """
 
@@ -36,6 +37,10 @@ class ProfileError(InputError):
 
 class PlantError(CityBrainError):
     """The plant failed in mid-run; what was recorded so far stays readable."""
+
+
+class StoreError(CityBrainError):
+    """What had to be kept could not be written or read back: disk full, server gone, file damaged."""
 
 
 class ContractError(CityBrainError):
