@@ -1,0 +1,53 @@
+"""Which rows of a table stand in it a second time. Knows arrays only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ODD = 0x9E3779B97F4A7C15
+"""2^64 divided by the golden ratio: multiplication spreads neighbouring numbers over all bits (Knuth, TAOCP 6.4)."""
+
+
+def first_of_equals(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None:
+    """Tell which rows are the first of their kind; None if no row stands there twice.
+
+    Rows are hashed and the hashes sorted, since sorting one column is much faster than sorting rows. Only rows whose
+    hashes meet are compared, so the answer is exact.
+
+    Parameters
+    ----------
+    columns : [N] each; booleans, integers, or floats of 32 bits without NaN.
+    """
+    if len(columns[0]) < 2:
+        return None
+    hashed = _hash(columns)
+    ordered = np.sort(hashed)
+    met = ordered[1:] == ordered[:-1]
+    if not met.any():
+        return None
+    doubtful = np.flatnonzero(np.isin(hashed, ordered[1:][met]))
+    some = [column[doubtful] for column in columns]
+    order = np.lexsort(some)  # stable: of equal rows the first comes first
+    same = np.ones(len(order) - 1, dtype=np.bool_)
+    for column in some:
+        same &= column[order[1:]] == column[order[:-1]]
+    if not same.any():
+        return None
+    first = np.ones(len(hashed), dtype=np.bool_)
+    first[doubtful[order[1:][same]]] = False
+    return first
+
+
+def _hash(columns: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
+    hashed = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        # Adding zero makes -0.0 and 0.0, which are equal, look the same.
+        bits = (column + np.float32(0)).view(np.uint32) if column.dtype == np.float32 else column
+        hashed ^= bits.astype(np.uint64)
+        hashed *= np.uint64(_ODD)
+        hashed ^= hashed >> np.uint64(29)
+    return hashed

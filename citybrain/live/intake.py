@@ -1,0 +1,219 @@
+"""From posted bodies to observations that the engine may take in: every row is judged, every verdict told.
+
+``read_json`` or ``read_arrow`` -> :class:`Judge` -> ``Judged`` (stored) -> ``merge`` -> ``ObservationBatch`` of a tick.
+A row's verdict depends on that row alone, but for exact doubles: the first one posted stays. May import network,
+observations and the ground.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from citybrain.live.doubles import first_of_equals
+from citybrain.live.intake_arrow import read_arrow
+from citybrain.live.intake_json import read_json
+from citybrain.live.judged import Judged, merge, verdict_document
+from citybrain.live.posted import FIELDS, Limits, Posted, RowKind, Verdict
+from citybrain.observations import ObservationBatch, SensorKind
+from citybrain.units import TENTHS_PER_SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from citybrain.network import Network
+    from citybrain.observations import SensorTable
+
+__all__ = ["Judge", "Judged", "Limits", "Posted", "Verdict", "merge", "read_arrow", "read_json"]
+
+MS_PER_TENTH = 1000 // TENTHS_PER_SECOND
+AHEAD_S = 1.0
+"""A row may be this far ahead of the engine's clock [s]: that much the sensor's clock may be wrong."""
+OLDEST_S = 600.0
+"""Rows older than this are refused [s]; a gateway that was cut off has that long to send what it kept."""
+FASTEST = 90.0
+"""Greatest speed that is believed [m/s]."""
+BEYOND_LANE = 5.0
+"""An object may seem to lie this far beyond the begin of its lane [m]."""
+Mask = NDArray[np.bool_]
+
+
+class Judge:
+    """Judges posted batches against a street; made once, since looking up 100,000 names takes longer than judging.
+
+    Parameters
+    ----------
+    sensors, network : the street.
+
+    Attributes
+    ----------
+    fingerprint : hash of the sensors' and lanes' names and order. What was judged refers to them by number.
+    """
+
+    def __init__(self, sensors: SensorTable, network: Network) -> None:
+        self._sensor_ids, self._lane_ids = sensors.sensor_id, network.lane_id
+        self._sensor = {name: x for x, name in enumerate(sensors.sensor_id)}
+        self._lane = {name: l for l, name in enumerate(network.lane_id)}
+        self._is_camera = np.append(sensors.kind == SensorKind.CAMERA, False)
+        self._reach = np.append(network.lane_length + BEYOND_LANE, 0.0).astype(np.float32)
+        camera = np.repeat(np.arange(len(sensors.sensor_id)), np.diff(sensors.cover_ptr))
+        self._covered = np.sort(camera * len(network.lane_id) + sensors.cover_lane)
+        self._seen_by = np.full(len(network.lane_id) + 1, -1, dtype=np.int32)
+        self._seen_by[sensors.cover_lane] = camera
+        names = json.dumps([sensors.sensor_id, sensors.kind.tolist(), network.lane_id]).encode()
+        self.fingerprint = "sha256:" + hashlib.sha256(names).hexdigest()
+
+    def __call__(self, posted: Posted, now: int) -> Judged:
+        """Judge every row.
+
+        Parameters
+        ----------
+        now : the engine's clock [tenths since 1970].
+        """
+        sensor = _look_up(posted.sensor, posted.sensor_names, self._sensor)
+        verdict = posted.fault.copy()
+        self._judge_common(posted, sensor, now, verdict)
+        lane = np.full(0, -1, dtype=np.int32)
+        chosen: dict[RowKind, NDArray[np.int64]] = {}
+        for kind in RowKind:
+            rows = np.flatnonzero((posted.kind == kind) & (verdict == Verdict.ACCEPTED))
+            if kind == RowKind.OBJECT:
+                lane = _look_up(posted.lane[rows], posted.lane_names, self._lane)
+                rows, lane = self._judge_objects(posted, sensor, rows, lane, verdict)
+            columns = _columns(posted, kind, sensor, rows, lane)
+            first = first_of_equals(columns)
+            if first is not None:
+                verdict[rows[~first]] = Verdict.DUPLICATE
+                rows, lane = rows[first], lane[first] if kind == RowKind.OBJECT else lane
+            chosen[kind] = rows
+        return Judged(
+            header=posted.header,
+            fingerprint=self.fingerprint,
+            rows=_observations(posted, now, sensor, lane, chosen),
+            verdict=verdict,
+            verdicts=verdict_document(posted, verdict, lambda row: self._sentence(posted, verdict, row, now)),
+        )
+
+    def _judge_common(self, posted: Posted, sensor: NDArray[np.int32], now: int, verdict: NDArray[np.uint8]) -> None:
+        """Judge what every kind of row must keep."""
+        latest = now * MS_PER_TENTH + int(AHEAD_S * 1000)
+        oldest = now * MS_PER_TENTH - int(OLDEST_S * 1000)
+        loop = posted.kind == RowKind.LOOP
+        _mark(verdict, sensor < 0, Verdict.UNKNOWN_SENSOR)
+        _mark(verdict, self._is_camera[sensor] == loop, Verdict.WRONG_SENSOR_KIND)
+        _mark(verdict, posted.time_ms > latest, Verdict.TIME_IN_FUTURE)
+        _mark(verdict, posted.time_ms < oldest, Verdict.TIME_TOO_OLD)
+
+    def _judge_objects(
+        self,
+        posted: Posted,
+        sensor: NDArray[np.int32],
+        rows: NDArray[np.int64],
+        lane: NDArray[np.int32],
+        verdict: NDArray[np.uint8],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Judge what only objects must keep; rows that are left, and their lanes."""
+        distance, speed, confidence = posted.distance[rows], posted.speed[rows], posted.confidence[rows]
+        here = np.zeros(len(rows), dtype=np.uint8)
+        _mark(here, lane < 0, Verdict.UNKNOWN_LANE)
+        _mark(here, ~self._sees(sensor[rows], lane), Verdict.LANE_OUT_OF_SIGHT)
+        sane = (distance >= 0.0) & (distance <= self._reach[lane]) & (speed >= 0.0) & (speed <= FASTEST)
+        _mark(here, ~(sane & (confidence >= 0.0) & (confidence <= 1.0)), Verdict.IMPOSSIBLE_VALUE)
+        if not here.any():
+            return rows, lane
+        verdict[rows] = here
+        good = here == Verdict.ACCEPTED
+        return rows[good], lane[good]
+
+    def _sees(self, camera: NDArray[np.int32], lane: NDArray[np.int32]) -> Mask:
+        """Whether each camera sees the lane; nearly always it is the only one that does."""
+        sees: Mask = self._seen_by[lane] == camera
+        other = np.flatnonzero(~sees)
+        if len(other) and len(self._covered):
+            key = camera[other].astype(np.int64) * len(self._lane_ids) + lane[other]
+            at = np.minimum(np.searchsorted(self._covered, key), len(self._covered) - 1)
+            sees[other] = self._covered[at] == key
+        return sees
+
+    def _sentence(self, posted: Posted, verdict: NDArray[np.uint8], row: int, now: int) -> str:
+        """Say what is wrong with a row."""
+        sensor = _name(posted.sensor_names, posted.sensor[row])
+        lane = _name(posted.lane_names, posted.lane[row])
+        field, needed = list(FIELDS.items())[posted.field[row]]
+        late_s = (now * MS_PER_TENTH - int(posted.time_ms[row])) / 1000
+        sentences = {
+            Verdict.UNKNOWN_FIELD: f"a row has a field that no row has; the fields are {', '.join(FIELDS)}",
+            Verdict.WRONG_TYPE: f"{field} must be {needed}",
+            Verdict.MISSING_VALUE: f"{field} is missing; it must be {needed}",
+            Verdict.UNKNOWN_KIND: f"kind must be {FIELDS['kind'].removeprefix('text: ')}",
+            Verdict.UNKNOWN_SENSOR: f"no sensor {sensor} here; there are {len(self._sensor_ids)}",
+            Verdict.WRONG_SENSOR_KIND: f"sensor {sensor} sends no such rows: loops send loop, cameras frame and object",
+            Verdict.TIME_IN_FUTURE: f"the row is {-late_s:.1f} s ahead of this server; set the sensor's clock",
+            Verdict.TIME_TOO_OLD: f"the row is {late_s:.0f} s old; {OLDEST_S:.0f} s are taken in at most",
+            Verdict.UNKNOWN_LANE: f"no lane {lane} here; there are {len(self._lane_ids)}",
+            Verdict.LANE_OUT_OF_SIGHT: f"camera {sensor} does not see lane {lane}",
+            Verdict.IMPOSSIBLE_VALUE: (
+                f"distance {posted.distance[row]:.6g} m, speed {posted.speed[row]:.6g} m/s, confidence "
+                f"{posted.confidence[row]:.6g}: distance must lie within the lane, speed within 0 and "
+                f"{FASTEST:.0f} m/s, confidence within 0 and 1"
+            ),
+            Verdict.DUPLICATE: "the row stands further up in this batch already",
+        }
+        return sentences[Verdict(int(verdict[row]))]
+
+
+def _look_up(codes: NDArray[np.int32], names: Sequence[str], table: dict[str, int]) -> NDArray[np.int32]:
+    """Positions in a table by name, -1 where there is none; every name is looked up once, not every row."""
+    known = np.array([*(table.get(name, -1) for name in names), -1], dtype=np.int32)
+    found: NDArray[np.int32] = known[codes]
+    return found
+
+
+def _mark(verdict: NDArray[np.uint8], rows: Mask, value: Verdict) -> None:
+    if rows.any():
+        verdict[rows & (verdict == Verdict.ACCEPTED)] = value
+
+
+def _columns(
+    posted: Posted, kind: RowKind, sensor: NDArray[np.int32], rows: NDArray[np.int64], lane: NDArray[np.int32]
+) -> list[NDArray[Any]]:
+    """Everything by which rows of a kind differ."""
+    columns: list[NDArray[Any]] = [sensor[rows], posted.time_ms[rows]]
+    if kind == RowKind.LOOP:
+        columns.append(posted.on[rows])
+    elif kind == RowKind.OBJECT:
+        columns += [lane, posted.distance[rows], posted.speed[rows], posted.confidence[rows]]
+    return columns
+
+
+def _observations(
+    posted: Posted,
+    now: int,
+    sensor: NDArray[np.int32],
+    lane: NDArray[np.int32],
+    chosen: dict[RowKind, NDArray[np.int64]],
+) -> ObservationBatch:
+    loops, frames, objects = (chosen[kind] for kind in RowKind)
+    return ObservationBatch(
+        time=now,
+        loop_sensor=sensor[loops],
+        loop_time=posted.time_ms[loops] / 1000.0,
+        loop_on=posted.on[loops],
+        frame_sensor=sensor[frames],
+        frame_time=posted.time_ms[frames] / 1000.0,
+        object_sensor=sensor[objects],
+        object_time=posted.time_ms[objects] / 1000.0,
+        object_lane=lane,
+        object_distance=posted.distance[objects],
+        object_speed=posted.speed[objects],
+        object_confidence=posted.confidence[objects],
+    )
+
+
+def _name(names: tuple[str, ...], code: np.int32) -> str:
+    text = ascii(names[code]) if code >= 0 else "(none)"
+    return text if len(text) <= 80 else text[:77] + "..."
