@@ -1,11 +1,14 @@
 """Old ticks, the batches they took and old checkpoints as Parquet files, in pieces that are whole or not there.
 
-A piece is written to its files, flushed to disk and renamed before the store forgets the rows. A crash in between leaves
-files that the store does not know; the next attempt begins at the same tick and writes over them.
+A piece is written to its files, flushed to disk and renamed before the store forgets the rows. A crash in between
+leaves files that the store does not know; the next attempt begins at the same tick and writes over them. May import the
+session and the rows.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +19,7 @@ import pyarrow.parquet as pq
 
 from citybrain.errors import StoreError
 from citybrain.live.rows import Checkpoint, StoredBatch, StoredTick
+from citybrain.live.session import Session
 
 Piece = tuple[str, int]
 """Folder and first tick of a piece."""
@@ -36,6 +40,13 @@ BATCHES = pa.schema(
 CHECKPOINTS = pa.schema(
     [("time", pa.int64()), ("tick", pa.int64()), ("version", pa.string()), ("data", pa.large_binary())]
 )
+_STATEMENTS = {
+    "ticks": "SELECT number, time, taken, inputs FROM ticks WHERE number IN",
+    "batches": "SELECT number, sender, batch_id, received_at, judged, verdict FROM batches WHERE number IN",
+    "checkpoints": "SELECT time, tick, version, data FROM checkpoints WHERE number IN",
+}
+_TICKS_A_PIECE = 600
+_ROWS_A_PART = 16
 _SCHEMAS = {"ticks": TICKS, "batches": BATCHES, "checkpoints": CHECKPOINTS}
 
 
@@ -45,7 +56,78 @@ def path_of(piece: Piece, kind: str) -> Path:
     return Path(folder) / f"{kind}-{first_tick:012d}.parquet"
 
 
-def write(piece: Piece, kind: str, parts: Iterable[Sequence[Sequence[Any]]]) -> None:
+def move(session: Session, before_time: int, folder: Path) -> int:
+    """Move what is older than ``before_time`` into pieces; see ``Store.archive``."""
+    moved = 0
+    while ticks := _next_ticks(session, before_time):
+        _move_piece(session, (str(folder.resolve()), ticks[0][0]), ticks)
+        moved += len(ticks)
+    return moved
+
+
+def _next_ticks(session: Session, before_time: int) -> list[tuple[int, int, list[int]]]:
+    """Oldest ticks (number, time, batches) that may go; their numbers have no gap even where the clock went back."""
+    rows = session.rows(
+        "SELECT number, time, taken FROM ticks WHERE number <= "
+        "COALESCE((SELECT tick FROM checkpoints ORDER BY number DESC LIMIT 1), 0) ORDER BY number LIMIT ?",
+        _TICKS_A_PIECE,
+    )
+    old = itertools.takewhile(lambda row: row[1] < before_time, rows)
+    return [(number, time, json.loads(taken)) for number, time, taken in old]
+
+
+def _move_piece(session: Session, piece: Piece, ticks: list[tuple[int, int, list[int]]]) -> None:
+    first, last = ticks[0][0], ticks[-1][0]
+    checkpoints = session.rows(
+        "SELECT number FROM checkpoints WHERE tick <= ? AND number < (SELECT MAX(number) FROM checkpoints) "
+        "ORDER BY number",
+        last,
+    )
+    numbers = {
+        "ticks": [number for number, _, _ in ticks],
+        "batches": sorted(itertools.chain.from_iterable(taken for _, _, taken in ticks)),
+        "checkpoints": [number for (number,) in checkpoints],
+    }
+    for kind, some in numbers.items():
+        _write(piece, kind, session.among(_STATEMENTS[kind], some, _ROWS_A_PART))
+    times = [time for _, time, _ in ticks]
+    batches = numbers["batches"] or [0]
+    with session.transaction():
+        session.rows(
+            "INSERT INTO archives (first_tick, last_tick, first_time, last_time, first_batch, last_batch, folder) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(first, last, min(times), max(times), batches[0], batches[-1], piece[0]),
+        )
+        session.rows("DELETE FROM ticks WHERE number >= ? AND number <= ?", first, last)
+        session.each("DELETE FROM batches WHERE number = ?", [(number,) for number in numbers["batches"]])
+        session.each("DELETE FROM checkpoints WHERE number = ?", [(number,) for number in numbers["checkpoints"]])
+
+
+def last_tick(session: Session) -> int:
+    """Give the number of the last tick that was moved, 0 if none was."""
+    return int(session.rows("SELECT COALESCE(MAX(last_tick), 0) FROM archives")[0][0])
+
+
+def with_times(session: Session, from_time: int, to_time: int) -> list[Piece]:
+    """Pieces that may hold ticks of a span of time."""
+    return session.rows(
+        "SELECT folder, first_tick FROM archives WHERE last_time >= ? AND first_time < ?", from_time, to_time
+    )
+
+
+def with_batches(session: Session, numbers: Sequence[int]) -> list[Piece]:
+    """Pieces that may hold some of these batches."""
+    return session.rows(
+        "SELECT folder, first_tick FROM archives WHERE last_batch >= ? AND first_batch <= ?", min(numbers), max(numbers)
+    )
+
+
+def newest_first(session: Session) -> list[Piece]:
+    """Give all pieces, the newest first."""
+    return session.rows("SELECT folder, first_tick FROM archives ORDER BY first_tick DESC")
+
+
+def _write(piece: Piece, kind: str, parts: Iterable[Sequence[Sequence[Any]]]) -> None:
     """Write one file of a piece from parts that fit into memory; it is whole and on disk when this returns.
 
     Raises
@@ -59,15 +141,19 @@ def write(piece: Piece, kind: str, parts: Iterable[Sequence[Sequence[Any]]]) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
             for part in parts:
-                columns = [
-                    pa.array(column, field.type) for column, field in zip(zip(*part, strict=True), schema, strict=True)
-                ]
-                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+                writer.write_table(_table(part, schema))
         _flush(unfinished)
         unfinished.replace(path)
         _flush(path.parent)
     except OSError as error:
         raise StoreError(f"archive {path}: {error.strerror or error}; make room or name another folder") from error
+
+
+def _table(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    columns: list[Any] = list(zip(*rows, strict=True))
+    if "taken" in schema.names:
+        columns[schema.get_field_index("taken")] = [json.loads(row[schema.get_field_index("taken")]) for row in rows]
+    return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
 
 
 def read_ticks(pieces: Iterable[Piece], from_time: int, to_time: int) -> dict[int, StoredTick]:

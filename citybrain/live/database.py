@@ -1,18 +1,20 @@
 """What the store needs of a database, and the tables in it, in the one dialect that SQLite and PostgreSQL share.
 
-Batches and ticks may hold megabytes, so a batch is never touched again once it is kept: what no tick has taken yet stands
-in the table ``untaken``, and a tick lists what it took.
+Batches may hold megabytes, so a batch is never touched again once it is kept: what no tick has taken yet stands in the
+table ``untaken``, and a tick lists what it took.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+from citybrain.errors import InputError
+
 SCHEMA_VERSION = "1"
 
 # {number}: 64-bit integer; {serial}: one that the database hands out, ascending, never twice; {strict}: table options.
 TABLES = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) {strict};
+CREATE TABLE about (version TEXT NOT NULL) {strict};
 CREATE TABLE batches (number {serial}, sender TEXT NOT NULL, batch_id TEXT NOT NULL, received_at {number} NOT NULL,
   judged {bytes} NOT NULL, verdict {bytes} NOT NULL, UNIQUE (sender, batch_id)) {strict};
 CREATE TABLE untaken (batch {number} PRIMARY KEY) {strict};
@@ -46,8 +48,11 @@ CREATE TABLE spare (data {bytes} NOT NULL) {strict};
 class Connection(Protocol):
     """The part of a DB-API connection that the store uses; transactions are begun and ended by statements."""
 
-    def cursor(self) -> Any: ...
-    def close(self) -> None: ...
+    def cursor(self) -> Any:
+        """Open a cursor."""
+
+    def close(self) -> None:
+        """Close the connection and whatever it has open."""
 
 
 class Database(Protocol):
@@ -73,3 +78,20 @@ class Database(Protocol):
 
     def failure(self, error: Exception) -> Exception:
         """Say a driver's error in words of our tree."""
+
+
+def check_version(where: str, found: list[Any]) -> None:
+    """Refuse a database that is no store of ours, or one of another version; ``found`` are the rows of ``about``.
+
+    Raises
+    ------
+    InputError
+        If it is to be refused.
+    """
+    if not found:
+        raise InputError(f"{where} holds no City Brain store: name another one, or `citybrain serve` makes one")
+    if found[0][0] != SCHEMA_VERSION:
+        raise InputError(
+            f"{where} was written by another version of the project (its store has version {found[0][0]}, this one "
+            f"reads {SCHEMA_VERSION}): use that version, or name another place"
+        )

@@ -1,7 +1,8 @@
 """The ledger: who decided what, when, on which grounds, as a chain of hashes in which every edit shows.
 
-An entry is ``{n, at, kind, intersection, document, previous, hash}``. Its hash is SHA-256 over the canonical form (sorted
-keys, no spaces, UTF-8) of the other six. ``n`` goes up by one for ever; ``at`` is what the clock said, and may go back.
+An entry is ``{n, at, kind, intersection, document, previous, hash}``. Its hash is SHA-256 over the canonical form
+(sorted keys, no spaces, UTF-8) of the other six. ``n`` goes up by one for ever; ``at`` is what the clock said, and may
+go back.
 Standard library only, so that a stranger can check a ledger with this file alone.
 """
 

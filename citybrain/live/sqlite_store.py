@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from citybrain.errors import ContractError, InputError, StoreError
-from citybrain.live.database import SCHEMA_VERSION, TABLES, Connection
+from citybrain.live.database import SCHEMA_VERSION, TABLES, Connection, check_version
 
 FILE = "citybrain.db"
 WAIT_S = 30.0
@@ -73,27 +73,22 @@ class SqliteDatabase:
             cursor.execute("BEGIN IMMEDIATE" if create else "BEGIN")
             try:
                 names = {name for (name,) in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-                if not names and create:
+                if create and not names:
                     self._make_tables(cursor)
-                elif "about" not in names:
-                    raise InputError(f"{self.path} is no City Brain store: name another data folder")
-                version = cursor.execute("SELECT value FROM about WHERE name = 'version'").fetchone()[0]
-                if version != SCHEMA_VERSION:
-                    raise InputError(
-                        f"{self.path} was written by another version of the project (store version {version}, this one "
-                        f"reads {SCHEMA_VERSION}): use that version, or name another data folder"
-                    )
+                    names = {"about"}
+                found = cursor.execute("SELECT version FROM about").fetchall() if "about" in names else []
             except BaseException:
                 cursor.execute("ROLLBACK")
                 raise
             cursor.execute("COMMIT")
+        check_version(str(self.path), found)
 
     def _make_tables(self, cursor: Any) -> None:
         for statement in TABLES.format(**_TYPES).split(";"):
             cursor.execute(statement)
         for statement in _APPEND_ONLY.strip().splitlines():
             cursor.execute(statement)
-        cursor.execute("INSERT INTO about VALUES ('version', ?)", (SCHEMA_VERSION,))
+        cursor.execute("INSERT INTO about VALUES (?)", (SCHEMA_VERSION,))
 
     def sql(self, statement: str) -> str:
         """Return the statement as it is."""

@@ -9,7 +9,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from citybrain.errors import StoreError
 from citybrain.live.store import Store
@@ -40,7 +40,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="citybrain-writer", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         """Return the writer itself."""
         return self
 
