@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from citybrain.errors import InputError
 
 Stopwatch = Callable[[], float]
 """Returns seconds that only ever grow; differences are durations."""
@@ -85,3 +88,21 @@ class StreetClock:
         """Wait until it is ``time`` [tenths], for ``timeout_s`` [s] at most; tell whether it is."""
         with self._condition:
             return self._condition.wait_for(lambda: self._now >= time, timeout_s)
+
+
+def tenths_of_day(time: int, time_zone: str) -> int:
+    """Tenths since midnight that local clocks show at a time [tenths since 1970-01-01T00:00:00Z].
+
+    Raises
+    ------
+    InputError
+        If the machine knows no such time zone.
+    """
+    try:
+        zone = ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InputError(
+            f"time zone {time_zone!r} is not known on this machine; use a name such as Europe/Rome"
+        ) from None
+    local = datetime.fromtimestamp(time // 10, zone)
+    return (local.hour * 3600 + local.minute * 60 + local.second) * 10 + time % 10
