@@ -1,0 +1,112 @@
+"""What a controller on the street is told of its intersection, once. May import network, signals, timings and guard.
+
+Numbers of groups and stages are local to the intersection: a group's place after ``group_ptr``, a stage's place in
+``signals.stages(i)``. Times in tenths of a second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from citybrain.guard import red_bounds
+from citybrain.plans import checker
+from citybrain.plans.own_pattern import own_pattern
+from citybrain.plans.ring_barrier import find_rings
+from citybrain.signals import GroupKind
+from citybrain.units import TENTHS_PER_SECOND
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from citybrain.network import Network
+    from citybrain.signals import Signals
+    from citybrain.timings import Timings
+
+Document = dict[str, Any]
+LEAD = 20
+"""Least time from the publication of a plan to its beginning: a poll a second, and a second for the way."""
+SHORTEST_CYCLE, LONGEST_CYCLE, CHANGE_CAP = 300, 2400, 300
+"""Limits of patterns, ours; wider where the scenario's own program is."""
+_ASPECTS = "rygG"
+
+
+def controller_data(
+    network: Network,
+    signals: Signals,
+    timings: Timings,
+    i: int,
+    time_zone: str = "UTC",
+    bounds: NDArray[np.int64] | None = None,
+) -> Document:
+    """Lay out the controller data of an intersection (``schemas/controller-data.schema.json``).
+
+    Pattern 1 is the scenario's own program, said in stages (see :func:`~citybrain.plans.own_pattern.own_pattern`).
+
+    Parameters
+    ----------
+    network, signals, timings : of the whole network.
+    i : intersection.
+    time_zone : IANA name of the zone in which the time-of-day table counts.
+    bounds : what :func:`~citybrain.guard.red_bounds` gives; worth passing on where many are laid out.
+
+    Raises
+    ------
+    NetworkError
+        If no pattern of the intersection's stages is lawful.
+    """
+    data = _rules(network, signals, timings, i, time_zone)
+    bounds = red_bounds(signals, timings) if bounds is None else bounds
+    for group, bound in zip(data["groups"], bounds[signals.group_ptr[i] : signals.group_ptr[i + 1]], strict=True):
+        # The guard ends a yellow at a whole tick, the cabinet to the tenth: its red is longer by less than a tick.
+        group["red_bound"] = int(bound) + TENTHS_PER_SECOND if bound >= 0 else None
+    pattern = own_pattern(signals, i, data)
+    data["patterns"] = [pattern]
+    data["limits"]["cycle_min"] = min(SHORTEST_CYCLE, pattern["cycle"])
+    data["limits"]["cycle_max"] = max(LONGEST_CYCLE, pattern["cycle"])
+    data["rings"] = find_rings(data, pattern)
+    return data
+
+
+def config_hash(data: Document) -> str:
+    """Hash of controller data, by which a cabinet knows that a plan was made for what it has."""
+    return checker.hash_of(data)
+
+
+def _rules(network: Network, signals: Signals, timings: Timings, i: int, time_zone: str) -> Document:
+    """Everything but the patterns."""
+    groups = range(int(signals.group_ptr[i]), int(signals.group_ptr[i + 1]))
+    lamps = slice(int(signals.lamp_ptr[i]), int(signals.lamp_ptr[i + 1]))
+    cells = slice(int(signals.conflict_ptr[i]), int(signals.conflict_ptr[i + 1]))
+    n = len(groups)
+    return {
+        "format": checker.DATA_FORMAT,
+        "intersection": network.intersection_id[i],
+        "profile": timings.profile,
+        "time_zone": time_zone,
+        "groups": [
+            {
+                "group": k,
+                "kind": GroupKind(int(signals.group_kind[g])).name.lower(),
+                "lamps": np.flatnonzero(signals.lamp_group[lamps] == g).tolist(),
+                "min_green": int(timings.min_green[g]),
+                "yellow": int(timings.yellow[g]),
+                "max_yellow": int(timings.max_yellow[g]),
+                "max_red": int(timings.max_red[g]),
+            }
+            for k, g in enumerate(groups)
+        ],
+        "lamp_red": bytes(signals.lamp_red[lamps]).decode("ascii"),
+        "conflict": signals.conflicts(i).tolist(),
+        "intergreen": timings.intergreen[cells].reshape(n, n).tolist(),
+        "stages": [
+            {"stage": k, "aspects": "".join(_ASPECTS[aspect] for aspect in signals.aspects(int(row)))}
+            for k, row in enumerate(signals.stages(i))
+        ],
+        "patterns": [],
+        "time_of_day": [{"from": "00:00", "pattern": 1}],
+        "rings": None,
+        "lead": LEAD,
+        "limits": {"cycle_min": 1, "cycle_max": checker.LARGEST, "change_cap": CHANGE_CAP},
+    }
