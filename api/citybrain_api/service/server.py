@@ -1,0 +1,174 @@
+"""The web server around the application: sockets, slow and greedy clients, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Self, cast
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from citybrain.errors import InputError, PlantError
+from citybrain_api.service.app import LiveApp
+from citybrain_api.service.logs import catch_server_logs
+from citybrain_api.service.settings import ServiceSettings
+
+BACKLOG = 4096
+"""Connections that wait to be accepted; a whole fleet comes back at once after an outage."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Open the listening socket, before anything else is begun.
+
+    Parameters
+    ----------
+    port : 0 takes any that is free.
+
+    Raises
+    ------
+    InputError
+        If the address is not this machine's, the port is taken, or it may not be taken.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise InputError(f"--host {host}: no such address here: {error.strerror or error}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        told = f"cannot listen on {host} port {port}: {error.strerror or error}"
+        raise InputError(f"{told}; choose another with --port, or stop what uses it") from None
+    listener.setblocking(False)
+    return listener
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with bounds on how long and how large a request's head may be, which uvicorn has not."""
+
+    head_s: float
+    head_bytes: int
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._head_taken = 0
+        self._in_head = True
+        self._patience: asyncio.TimerHandle | None = self.loop.call_later(self.head_s, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._calm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; where a head is still incomplete, see how long and how large it has become."""
+        super().data_received(data)
+        if self._in_head:
+            self._head_taken += len(data)
+            if self._head_taken > self.head_bytes:
+                self.send_400_response("The head of the request is too large.")
+            elif self._patience is None:
+                self._patience = self.loop.call_later(self.head_s, self._give_up)
+
+    def on_message_begin(self) -> None:
+        """Note that a head begins."""
+        super().on_message_begin()
+        self._in_head = True
+        self._head_taken = 0
+
+    def on_headers_complete(self) -> None:
+        """Note that it is complete."""
+        self._in_head = False
+        self._calm()
+        super().on_headers_complete()
+
+    def _calm(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        self._patience = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which tells long polls and streams that the end has come before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, app: LiveApp) -> None:
+        super().__init__(config)
+        self._bell = app.state.service.bell
+        self.up = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell whoever waits for it, also of a failure."""
+        try:
+            await super().startup(sockets)
+        finally:
+            self.up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, wake whoever waits, finish what runs."""
+        self._bell.close()
+        await super().shutdown(sockets)
+
+
+def make_server(app: LiveApp, settings: ServiceSettings) -> _Server:
+    """Make the server of an application; ``run(sockets=[...])`` serves until SIGINT or SIGTERM."""
+    catch_server_logs(app.state.service.log)
+    bounds = {"head_s": settings.header_s, "head_bytes": settings.head_bytes}
+    protocol = cast("type[asyncio.Protocol]", type("Protocol", (PatientProtocol,), bounds))
+    config = uvicorn.Config(
+        cast("Any", app),
+        http=protocol,
+        loop="auto",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=settings.idle_s,
+        timeout_graceful_shutdown=settings.drain_s,
+        backlog=BACKLOG,
+    )
+    return _Server(config, app)
+
+
+class Served:
+    """An application served in a thread of this process, for tests, the twin and benchmarks. A context manager."""
+
+    def __init__(self, app: LiveApp, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._listener = bind(host, port)
+        self.url = "http://{}:{}".format(*self._listener.getsockname()[:2])
+        self._server = make_server(app, app.state.service.settings)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._listener]}, name="http", daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        """Serve.
+
+        Raises
+        ------
+        PlantError
+            If the server does not come up.
+        """
+        self._thread.start()
+        self._server.up.wait()
+        if not self._server.started:
+            raise PlantError("the web server did not start; the log says why")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Finish what runs, and end."""
+        self._server.should_exit = True
+        self._thread.join()
