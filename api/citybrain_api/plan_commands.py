@@ -36,10 +36,8 @@ def check(
     with clear_errors(RUNS):
         from citybrain.plans.checker import Checker  # noqa: PLC0415 - keeps --help quick
 
-        if data is None:
-            refusals = Checker(_read(file)).check_patterns()
-        else:
-            refusals = Checker(_read(data)).check(_read(file))
+        judged = _read(file)
+        refusals = Checker(judged).check_patterns() if data is None else Checker(_read(data)).check(judged)
         if as_json:
             rows = [refusal._asdict() for refusal in refusals]
             typer.echo(json.dumps({"file": str(file), "lawful": not rows, "refusals": rows}, indent=1))
@@ -64,14 +62,16 @@ def print_data(
         from citybrain.plans.controller_data import controller_data  # noqa: PLC0415 - heavy
         from citybrain.profiles import make_timings  # noqa: PLC0415 - heavy
         from citybrain_sim.scenarios import find_scenario  # noqa: PLC0415 - heavy
+        from citybrain_sim.sumo_config import read_config  # noqa: PLC0415 - heavy
         from citybrain_sim.sumo_net import read_network  # noqa: PLC0415 - heavy
 
         found = find_scenario(scenario)
-        network, signals = read_network(found.net_file, found.additional_files)
+        config = read_config(found.config)
+        network, signals = read_network(config.net_file, config.additional_files)
         if intersection not in network.intersection_id:
             some = ", ".join(network.intersection_id[:8])
             raise InputError(f"{scenario} has no intersection {intersection!r}; some of its ids: {some}")
-        timings = make_timings(profile or found.profile, network, signals, found.yellow_s)
+        timings = make_timings(profile or found.timings, network, signals, found.yellow_s)
         i = network.intersection_id.index(intersection)
         typer.echo(json.dumps(controller_data(network, signals, timings, i, time_zone), indent=1))
 

@@ -74,7 +74,7 @@ def _covered(phase: _Phase, n: int) -> set[int]:
 
 
 def _numbered(data: Document, pattern: Document, rings: list[list[tuple[int, ...]]]) -> Document | None:
-    """Number the phases ring by ring and find the barriers; None unless the pattern comes back exactly."""
+    """Give phases numbers, ring by ring, and find the barriers; None unless the pattern comes back exactly."""
     phases: list[Document] = []
     numbers: list[list[int]] = []
     for ring in rings:
@@ -96,7 +96,7 @@ def _numbered(data: Document, pattern: Document, rings: list[list[tuple[int, ...
 
 
 def _splits(data: Document, pattern: Document) -> list[list[Document]] | None:
-    """Find the splits of every phase, ring by ring, from the begin of the first phase on; None if they are not the pattern."""
+    """Find the splits of every phase from the begin of the first ones on; None if they are not the pattern."""
     entries = pattern["stages"]
     n = len(entries)
     groups = {phase["phase"]: phase["groups"][0] for phase in data["rings"]["phases"]}
