@@ -112,7 +112,13 @@ def make_plan(
         "author": {"kind": "algorithm", "name": "test", "version": "0"},
         "why": [],
     }
-    return {**plan, "plan_id": hash_of(plan)}
+    return with_identity(plan)
+
+
+def with_identity(plan: dict[str, Any]) -> dict[str, Any]:
+    """The plan, named by its content."""
+    content = {name: value for name, value in plan.items() if name != "plan_id"}
+    return {**content, "plan_id": hash_of(content)}
 
 
 def schedule(*entries: tuple[int, int]) -> dict[str, Any]:

@@ -69,6 +69,10 @@ class Cabinet:
     shown : lamps that stand already (``shown`` of an acknowledgement); without it, the lamps are where the pattern of
         the time of day has them now, all greens and reds old enough to be changed.
 
+    Attributes
+    ----------
+    data : as given.
+
     Raises
     ------
     InputError
@@ -76,7 +80,7 @@ class Cabinet:
     """
 
     def __init__(self, data: dict[str, Any], time: int, shown: Mapping[str, Any] | None = None) -> None:
-        self._data = data
+        self.data = data
         self._checker = Checker(data)
         self._tables = read_tables(data, self._checker)
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
@@ -384,7 +388,7 @@ class Cabinet:
         if "schedule" in body:
             entries = tuple((entry["stage"], entry["begin"]) for entry in body["schedule"]["stages"])
             return _Plan(name, seq, begin, entries)
-        pattern = body.get("pattern") or {**body["rings"], "stages": stages_of(self._data, body["rings"]["rings"])}
+        pattern = body.get("pattern") or {**body["rings"], "stages": stages_of(self.data, body["rings"]["rings"])}
         way = plan["transition"]
         return _Plan(
             name, seq, begin, (), read_pattern(self._tables, pattern, self._checker), way["mode"], way["max_cycles"]
