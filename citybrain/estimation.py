@@ -17,6 +17,7 @@ from citybrain.errors import ContractError
 from citybrain.state import HORIZON, TrafficState
 from citybrain.units import TENTHS_PER_SECOND
 from citybrain_kernels import estimation_tick as kernel
+from citybrain_kernels.accelerate import hold
 
 if TYPE_CHECKING:
     from citybrain.decisions import LampState
@@ -44,7 +45,7 @@ class LaneEstimator:
 
     def __init__(self, network: Network, signals: Signals, sensors: SensorTable) -> None:
         _check_sensors(network, sensors)
-        self._n_lanes = network.n_lanes
+        self._n_lanes, self._n_stops = network.n_lanes, network.n_approach_lanes
         self._groups = signals.n_groups
         loops = cells.make_loops(sensors)
         layout = cells.make_layout(network, signals, sensors, loops)
@@ -61,6 +62,7 @@ class LaneEstimator:
             full=np.zeros(len(upstream.lane), dtype=np.bool_),
             beyond=np.zeros(HORIZON),
         )
+        self._desk = hold(kernel.Desk(self._street, self._memory))
         self._begin: int | None = None
         self._last = 0
 
@@ -80,16 +82,20 @@ class LaneEstimator:
         if batch.time < self._last:
             raise ContractError(f"batch of time {batch.time} after one of time {self._last} [tenths of a second]")
         steps = batch.time // TENTHS_PER_SECOND - self._last // TENTHS_PER_SECOND
-        totals = self._empty_totals()
+        totals = kernel.Totals(
+            lanes=np.empty((len(kernel.LANE_TOTALS), self._n_lanes), dtype=np.float32),
+            stops=np.empty((len(kernel.STOP_TOTALS), self._n_stops), dtype=np.float32),
+            blocked=np.empty(self._n_stops, dtype=np.bool_),
+            arrivals=np.empty((self._n_stops, HORIZON), dtype=np.float32),
+        )
         if not kernel.estimate(
             batch.time / TENTHS_PER_SECOND,
             (batch.time - self._begin) / TENTHS_PER_SECOND,
             min(steps, LONGEST_GAP),
             lamps.aspect,
             lamps.aspect_since / TENTHS_PER_SECOND,
-            self._street,
+            self._desk,
             _sorted_rows(batch),
-            self._memory,
             totals,
         ):
             raise ContractError(
@@ -98,26 +104,10 @@ class LaneEstimator:
             )
         self._last = batch.time
         share = self._memory.belief.share.astype(np.float32)
-        return TrafficState(time=batch.time, turn_share=share, **totals._asdict())
-
-    def _empty_totals(self) -> kernel.Totals:
-        n_a = len(self._street.stop_lane)
-        vehicles, queue, back, room, flow, occupancy, confidence, age = np.empty((8, self._n_lanes), dtype=np.float32)
-        head_wait, discharge, spill = np.empty((3, n_a), dtype=np.float32)
-        return kernel.Totals(
-            vehicles=vehicles,
-            queue=queue,
-            back_of_queue=back,
-            room=room,
-            flow=flow,
-            occupancy=occupancy,
-            confidence=confidence,
-            age=age,
-            head_wait=head_wait,
-            discharge=discharge,
-            spill=spill,
-            blocked=np.empty(n_a, dtype=np.bool_),
-            arrivals=np.empty((n_a, HORIZON), dtype=np.float32),
+        lanes = dict(zip(kernel.LANE_TOTALS, totals.lanes, strict=True))
+        stops = dict(zip(kernel.STOP_TOTALS, totals.stops, strict=True))
+        return TrafficState(
+            time=batch.time, turn_share=share, blocked=totals.blocked, arrivals=totals.arrivals, **lanes, **stops
         )
 
 

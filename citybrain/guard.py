@@ -6,7 +6,7 @@ May import network (for its tables' form), signals, timings, decisions, errors a
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,11 @@ from citybrain.network import csr
 from citybrain.signals import Aspect, Conflict
 from citybrain.units import TENTHS_PER_SECOND
 from citybrain_kernels import guard as kernels
+from citybrain_kernels.accelerate import hold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from citybrain.decisions import Wish
     from citybrain.signals import Signals
     from citybrain.timings import Timings
@@ -26,6 +29,25 @@ if TYPE_CHECKING:
 IntArray = NDArray[np.int32]
 
 _LONG_AGO = -(2**40)
+
+
+class Shown(NamedTuple):
+    """What one intersection shows; times in tenths of a second.
+
+    Attributes
+    ----------
+    row : shown or being changed to.
+    changing, since : a change is under way; since when, or since when the row is fully shown.
+    aspect, aspect_since : per group of the intersection, as in ``LampState``.
+    green_end : per group, end of its last green.
+    """
+
+    row: int
+    changing: bool
+    since: int
+    aspect: Sequence[int]
+    aspect_since: Sequence[int]
+    green_end: Sequence[int]
 
 
 class LampGuard:
@@ -61,12 +83,20 @@ class LampGuard:
     def __init__(self, signals: Signals, timings: Timings, time_tenths: int) -> None:
         _check_shapes(signals, timings)
         self._signals = signals
-        self._tables = _make_tables(signals, timings)
-        self._memory = _make_memory(signals, timings, self._tables, time_tenths)
+        tables = _make_tables(signals, timings)
+        self._memory = _make_memory(signals, timings, tables, time_tenths)
         room = 3 * signals.n_intersections + 5 * signals.n_groups
-        self._bent_intersection, self._bent_group = np.zeros(room, np.int32), np.zeros(room, np.int32)
-        self._bent_rule = np.zeros(room, np.uint8)
-        self._lamp_char = np.zeros(len(signals.lamp_group), dtype=np.uint8)
+        self._face = kernels.Face(
+            lamp_ptr=signals.lamp_ptr,
+            lamp_group=signals.lamp_group,
+            lamp_red=signals.lamp_red,
+            lamp_char=np.zeros(len(signals.lamp_group), dtype=np.uint8),
+            changed=np.zeros(signals.n_intersections, dtype=np.bool_),
+            bent_intersection=np.zeros(room, np.int32),
+            bent_group=np.zeros(room, np.int32),
+            bent_rule=np.zeros(room, np.uint8),
+        )
+        self._desk = hold(kernels.Desk(tables, self._memory, self._face))
         self._tick = TENTHS_PER_SECOND
         self._lamps = self._look(time_tenths)
 
@@ -79,6 +109,47 @@ class LampGuard:
     def lamps(self) -> LampState:
         """What the signals show now."""
         return self._lamps
+
+    @property
+    def green_end(self) -> NDArray[np.int64]:
+        """End of every group's last green [G] [tenths]; far in the past where none has ended."""
+        return self._memory.green_end.copy()
+
+    @property
+    def due_row(self) -> IntArray:
+        """Row [I] that comes next whatever is wished, since a group has been red for too long; -1 for none."""
+        return self._memory.urgent_row.copy()
+
+    def adopt(self, intersection: int, shown: Shown) -> None:
+        """Believe that an intersection shows something else than it was commanded, and go on from there.
+
+        For lamps that follow somebody else at times: the cabinet on the street has the last word.
+
+        Raises
+        ------
+        ContractError
+            If the row is not one of the intersection's, there is not one aspect per group, or conflicting groups are
+            green together.
+        """
+        signals, memory, i = self._signals, self._memory, intersection
+        groups = slice(int(signals.group_ptr[i]), int(signals.group_ptr[i + 1]))
+        n = groups.stop - groups.start
+        if not signals.row_ptr[i] <= shown.row < signals.row_ptr[i + 1]:
+            raise ContractError(f"row {shown.row} is not one of intersection {i}")
+        if {len(shown.aspect), len(shown.aspect_since), len(shown.green_end)} != {n}:
+            raise ContractError(f"intersection {i} has {n} groups; what it shows must name each of them")
+        aspect = np.array(shown.aspect, dtype=np.uint8)
+        green = np.flatnonzero(aspect >= Aspect.PERMISSIVE)
+        if np.any(signals.conflicts(i)[np.ix_(green, green)] == Conflict.HARD):
+            raise ContractError(f"intersection {i} cannot show green to conflicting groups")
+        memory.row[i], memory.since[i] = shown.row, shown.since
+        memory.committed[i] = memory.changing[i] = shown.changing
+        memory.urgent_row[i], memory.told_site[i] = -1, 0
+        memory.aspect[groups] = aspect
+        memory.aspect_since[groups] = shown.aspect_since
+        memory.green_end[groups] = shown.green_end
+        memory.told_group[groups] = 0
+        self._lamps = self._look(self._lamps.time)
 
     def enforce(self, wish: Wish) -> Command:
         """Carry out what is lawful of a wish; column 0 of its plan is what is asked for now.
@@ -95,23 +166,18 @@ class LampGuard:
         if elapsed < 0:
             raise ContractError(f"a wish for time {wish.time} came after time {self._lamps.time}; time only grows")
         self._tick = elapsed or self._tick
-        row = np.ascontiguousarray(wish.plan_row[:, 0], dtype=np.int32)
-        signals = self._signals
-        bent = self._bent_intersection, self._bent_group, self._bent_rule
-        count = kernels.enforce(np.int64(wish.time), np.int64(self._tick), row, self._tables, self._memory, *bent)
-        changed = np.zeros(n_i, dtype=np.bool_)
-        kernels.show(
-            self._memory.aspect, signals.lamp_ptr, signals.lamp_group, signals.lamp_red, self._lamp_char, changed
-        )
+        plan_row = np.ascontiguousarray(wish.plan_row, dtype=np.int32)
+        count = kernels.enforce(np.int64(wish.time), np.int64(self._tick), plan_row, self._desk)
+        face = self._face
         self._lamps = self._look(wish.time)
         return Command(
             time=wish.time,
             lamps=self._lamps,
-            lamp_char=self._lamp_char.copy(),
-            changed=changed,
-            bent_intersection=self._bent_intersection[:count].copy(),
-            bent_group=self._bent_group[:count].copy(),
-            bent_rule=self._bent_rule[:count].copy(),
+            lamp_char=face.lamp_char.copy(),
+            changed=face.changed.copy(),
+            bent_intersection=face.bent_intersection[:count].copy(),
+            bent_group=face.bent_group[:count].copy(),
+            bent_rule=face.bent_rule[:count].copy(),
         )
 
     def _look(self, time: int) -> LampState:

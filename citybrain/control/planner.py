@@ -15,6 +15,7 @@ from citybrain.control.planner_tables import lay_out
 from citybrain.decisions import PLAN_LENGTH, LampState, Wish
 from citybrain.state import TrafficState
 from citybrain_kernels import planner_tick as kernel
+from citybrain_kernels.accelerate import hold
 from citybrain_kernels.planner_tables import Belief, Shown, Sight, Weights, make_nodes, make_outlook
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ class Planner:
     """
 
     def __init__(self, site: Site) -> None:
-        self._layout, self._wiring = lay_out(site)
-        layout, n_i = self._layout, site.signals.n_intersections
+        layout, wiring = lay_out(site)
+        n_i = site.signals.n_intersections
         widest = int(np.diff(layout.queue_ptr).max(initial=1))
         most_stages = int(np.diff(layout.stage_ptr).max(initial=1))
         self._memory = kernel.Memory(
@@ -64,6 +65,7 @@ class Planner:
             found_row=np.full((n_i, PLAN_LENGTH), -1, dtype=np.int32),
             found_start=np.full((n_i, PLAN_LENGTH), -1, dtype=np.int32),
         )
+        self._desk = hold(kernel.Desk(layout, wiring, SIGHT, WEIGHTS, self._memory))
         self._ticks = 0
 
     def decide(self, state: TrafficState, lamps: LampState) -> Wish:
@@ -86,13 +88,9 @@ class Planner:
             1.0 / min(self._ticks, USUAL_TICKS),
             self._ticks % REPLAN_TICKS,
             REPLAN_TICKS,
-            self._layout,
-            self._wiring,
+            self._desk,
             belief,
             Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since),
             lamps.since,
-            SIGHT,
-            WEIGHTS,
-            memory,
         )
         return Wish(state.time, memory.plan_row.copy(), memory.plan_start.copy(), memory.cost.copy())

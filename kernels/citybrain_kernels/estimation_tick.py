@@ -1,7 +1,7 @@
 """One tick of the estimator as one call: prediction, correction, totals.
 
-One call, since handing tuples of arrays from Python to a kernel costs tens of microseconds each time, as much as the
-arithmetic of a small town.
+One call, and what lasts is held by the kernel's side: every array that Python hands over costs time, and a hundred of
+them as much as the arithmetic of a small town.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from citybrain_kernels.accelerate import kernel
+from citybrain_kernels.accelerate import Held, kernel
 from citybrain_kernels.assimilation import Cameras, Loops, correct, take_loops
 from citybrain_kernels.estimation import Upstream, foretell, sum_lanes, watch_heads
 from citybrain_kernels.lanes import Belief, Bytes, Layout, move_lanes, read_lamps
@@ -65,22 +65,27 @@ class Memory(NamedTuple):
     beyond: Floats
 
 
-class Totals(NamedTuple):
-    """What comes out; arrays as in ``citybrain.state.TrafficState``."""
+class Desk(NamedTuple):
+    """All that an estimator holds from tick to tick."""
 
-    vehicles: Singles
-    queue: Singles
-    back_of_queue: Singles
-    room: Singles
-    flow: Singles
-    occupancy: Singles
-    confidence: Singles
-    age: Singles
-    head_wait: Singles
-    discharge: Singles
-    spill: Singles
+    street: Street
+    memory: Memory
+
+
+class Totals(NamedTuple):
+    """What comes out; rows in the order of ``LANE_TOTALS`` and ``STOP_TOTALS``, as in ``citybrain.state.TrafficState``.
+
+    lanes [8, L]; stops [3, A]; blocked [A]; arrivals [A, H].
+    """
+
+    lanes: Singles
+    stops: Singles
     blocked: Bools
     arrivals: Singles
+
+
+LANE_TOTALS = ("vehicles", "queue", "back_of_queue", "room", "flow", "occupancy", "confidence", "age")
+STOP_TOTALS = ("head_wait", "discharge", "spill")
 
 
 @kernel
@@ -110,9 +115,8 @@ def estimate(
     steps: int,
     aspect: Bytes,
     aspect_since: Floats,
-    street: Street,
+    desk: Held[Desk],
     rows: Rows,
-    memory: Memory,
     totals: Totals,
 ) -> bool:
     """Predict ``steps`` seconds up to ``now``, correct by one batch, sum up.
@@ -124,6 +128,7 @@ def estimate(
     now : [s]. seconds : since the estimator began.
     aspect, aspect_since : [G] what the groups showed, and since when [s].
     """
+    street, memory = desk.value
     layout, belief = street.layout, memory.belief
     if not known(rows, len(memory.loops.lane), len(street.sureness)):
         return False
@@ -146,6 +151,7 @@ def estimate(
         belief,
         memory.evidence,
     )
+    lanes, stops = totals.lanes, totals.stops
     sum_lanes(
         now,
         layout,
@@ -153,14 +159,14 @@ def estimate(
         memory.evidence,
         street.sureness,
         memory.smooth_flow,
-        totals.vehicles,
-        totals.queue,
-        totals.back_of_queue,
-        totals.room,
-        totals.flow,
-        totals.occupancy,
-        totals.confidence,
-        totals.age,
+        lanes[0],
+        lanes[1],
+        lanes[2],
+        lanes[3],
+        lanes[4],
+        lanes[5],
+        lanes[6],
+        lanes[7],
     )
     watch_heads(
         now,
@@ -168,11 +174,11 @@ def estimate(
         aspect,
         street.stop_lane,
         belief,
-        totals.queue,
+        lanes[1],
         memory.head_wait,
-        totals.head_wait,
+        stops[0],
         totals.blocked,
-        totals.discharge,
+        stops[1],
     )
-    foretell(layout, belief, street.upstream, memory.weight, memory.full, memory.beyond, totals.arrivals, totals.spill)
+    foretell(layout, belief, street.upstream, memory.weight, memory.full, memory.beyond, totals.arrivals, stops[2])
     return True

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from citybrain_kernels.accelerate import kernel
+from citybrain_kernels.accelerate import Held, kernel
 
 RED, YELLOW, PERMISSIVE, PROTECTED = 0, 1, 2, 3
 MINIMUM_GREEN, YELLOW_TIME, CLEARANCE, CONFLICT, COMMITTED, MAXIMUM_RED, UNKNOWN_ROW = 1, 2, 4, 8, 16, 32, 64
@@ -100,6 +100,34 @@ class GuardMemory(NamedTuple):
     told_site: Bytes
     told_group: Bytes
     bends: Bytes
+
+
+class Face(NamedTuple):
+    """What the kernel tells the outside.
+
+    Attributes
+    ----------
+    lamp_ptr, lamp_group, lamp_red : as in ``Signals``.
+    lamp_char : [K] what every lamp shows (ASCII). changed : [I] one of the intersection's characters is new.
+    bent_intersection, bent_group, bent_rule : [3 I + 5 G] bends that began at this tick; group -1 means all.
+    """
+
+    lamp_ptr: Int32
+    lamp_group: Int32
+    lamp_red: Bytes
+    lamp_char: Bytes
+    changed: Bools
+    bent_intersection: Int32
+    bent_group: Int32
+    bent_rule: Bytes
+
+
+class Desk(NamedTuple):
+    """All that a guard holds from tick to tick."""
+
+    tables: GuardTables
+    memory: GuardMemory
+    face: Face
 
 
 @kernel
@@ -365,35 +393,48 @@ def _report(
 
 
 @kernel
-def enforce(
-    time: np.int64,
-    tick: np.int64,
-    wish: Int32,
-    tables: GuardTables,
-    memory: GuardMemory,
-    bent_intersection: Int32,
-    bent_group: Int32,
-    bent_rule: Bytes,
-) -> int:
-    """Carry out what is lawful of one row per intersection.
+def show(aspect: Bytes, face: Face) -> None:
+    """Write the character of every lamp. ``aspect`` : [G] what the groups show."""
+    lamp_ptr, lamp_group, lamp_red = face.lamp_ptr, face.lamp_group, face.lamp_red
+    lamp_char, changed = face.lamp_char, face.changed
+    for i in range(len(changed)):
+        changed[i] = False
+        for lamp in range(lamp_ptr[i], lamp_ptr[i + 1]):
+            g = lamp_group[lamp]
+            char = lamp_red[lamp]
+            if g >= 0 and aspect[g] == YELLOW:
+                char = ord("y")
+            elif g >= 0 and aspect[g] == PERMISSIVE:
+                char = ord("g")
+            elif g >= 0 and aspect[g] == PROTECTED:
+                char = ord("G")
+            if lamp_char[lamp] != char:
+                lamp_char[lamp] = char
+                changed[i] = True
+
+
+@kernel
+def enforce(time: np.int64, tick: np.int64, plan_row: Int32, desk: Held[Desk]) -> int:
+    """Carry out what is lawful of one row per intersection, and show it.
 
     Parameters
     ----------
     time : now [tenths].
     tick : time since the last call [tenths].
-    wish : [I] wished rows; any number may stand there.
-    tables, memory : see there; ``memory`` is brought up to ``time``.
-    bent_intersection, bent_group, bent_rule : [3 I + 5 G] out: bends that began at this tick; group -1 means all.
+    plan_row : [I, K] plans; column 0 is what is wished now; any number may stand there.
+    desk : memory and face are brought up to ``time``.
 
     Returns
     -------
     int
         Number of bends written.
     """
+    tables, memory, face = desk.value
+    bent_intersection, bent_group, bent_rule = face.bent_intersection, face.bent_group, face.bent_rule
     count = 0
-    for i in range(len(wish)):
+    for i in range(len(plan_row)):
         site = 0
-        row = wish[i]
+        row = plan_row[i, 0]
         if row < tables.row_ptr[i] or row >= tables.row_ptr[i + 1]:
             site = UNKNOWN_ROW
             row = -1
@@ -417,31 +458,5 @@ def enforce(
             bits, told = memory.bends[g], memory.told_group[g]
             count = _report(bits, told, i, g, count, bent_intersection, bent_group, bent_rule)
             memory.told_group[g] = bits
+    show(memory.aspect, face)
     return count
-
-
-@kernel
-def show(aspect: Bytes, lamp_ptr: Int32, lamp_group: Int32, lamp_red: Bytes, lamp_char: Bytes, changed: Bools) -> None:
-    """Write the character of every lamp.
-
-    Parameters
-    ----------
-    aspect : [G] what the groups show.
-    lamp_ptr, lamp_group, lamp_red : as in ``Signals``.
-    lamp_char : [K] in: the last characters; out: the new ones (ASCII).
-    changed : [I] out: one of the intersection's characters is new.
-    """
-    for i in range(len(changed)):
-        changed[i] = False
-        for lamp in range(lamp_ptr[i], lamp_ptr[i + 1]):
-            g = lamp_group[lamp]
-            char = lamp_red[lamp]
-            if g >= 0 and aspect[g] == YELLOW:
-                char = ord("y")
-            elif g >= 0 and aspect[g] == PERMISSIVE:
-                char = ord("g")
-            elif g >= 0 and aspect[g] == PROTECTED:
-                char = ord("G")
-            if lamp_char[lamp] != char:
-                lamp_char[lamp] = char
-                changed[i] = True

@@ -1,13 +1,13 @@
 """One tick of the planner as one call: look, search where it is due, bring plans up to now.
 
-One call, since handing tuples of arrays from Python to a kernel costs tens of microseconds each time.
+One call, and what lasts is held by the kernel's side, since every array that Python hands over costs time.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from citybrain_kernels.accelerate import kernel
+from citybrain_kernels.accelerate import Held, kernel
 from citybrain_kernels.outlook import keep_plans, look
 from citybrain_kernels.planner import plan_all
 from citybrain_kernels.planner_tables import (
@@ -46,20 +46,19 @@ class Memory(NamedTuple):
     found_start: I32
 
 
+class Desk(NamedTuple):
+    """All that a planner holds from tick to tick."""
+
+    layout: Layout
+    wiring: Wiring
+    sight: Sight
+    weights: Weights
+    memory: Memory
+
+
 @kernel
 def plan(
-    time: int,
-    share: float,
-    turn: int,
-    turns: int,
-    layout: Layout,
-    wiring: Wiring,
-    belief: Belief,
-    shown: Shown,
-    since: I64,
-    sight: Sight,
-    weights: Weights,
-    memory: Memory,
+    time: int, share: float, turn: int, turns: int, desk: Held[Desk], belief: Belief, shown: Shown, since: I64
 ) -> None:
     """Plan for one tick.
 
@@ -69,8 +68,9 @@ def plan(
     share : weight of this tick's flow in the usual one.
     turn, turns : only intersections i with i % turns = turn search in this tick.
     since : [I] when each row was shown, or the change to it began [tenths of a second].
-    memory : ``plan_row``, ``plan_start`` and ``cost`` are what comes out.
+    desk : its memory's ``plan_row``, ``plan_start`` and ``cost`` are what comes out.
     """
+    layout, wiring, sight, weights, memory = desk.value
     look(time, share, layout, wiring, belief, shown, sight, memory.usual, memory.outlook, memory.hold, memory.due)
     for i in range(memory.due.shape[0]):
         memory.due[i] = memory.due[i] and i % turns == turn
