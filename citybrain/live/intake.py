@@ -12,19 +12,19 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from citybrain.live.doubles import first_of_equals
 from citybrain.live.intake_arrow import read_arrow
 from citybrain.live.intake_json import read_json
 from citybrain.live.judged import Judged, merge, verdict_document
+from citybrain.live.names import NameTable
 from citybrain.live.posted import FIELDS, Limits, Posted, RowKind, Verdict
 from citybrain.observations import ObservationBatch, SensorKind
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from citybrain.network import Network
     from citybrain.observations import SensorTable
 
@@ -56,8 +56,8 @@ class Judge:
 
     def __init__(self, sensors: SensorTable, network: Network) -> None:
         self._sensor_ids, self._lane_ids = sensors.sensor_id, network.lane_id
-        self._sensor = {name: x for x, name in enumerate(sensors.sensor_id)}
-        self._lane = {name: l for l, name in enumerate(network.lane_id)}
+        self._sensor = NameTable(sensors.sensor_id)
+        self._lane = NameTable(network.lane_id)
         self._is_camera = np.append(sensors.kind == SensorKind.CAMERA, False)
         self._reach = np.append(network.lane_length + BEYOND_LANE, 0.0).astype(np.float32)
         camera = np.repeat(np.arange(len(sensors.sensor_id)), np.diff(sensors.cover_ptr))
@@ -74,7 +74,7 @@ class Judge:
         ----------
         now : the engine's clock [tenths since 1970].
         """
-        sensor = _look_up(posted.sensor, posted.sensor_names, self._sensor)
+        sensor = self._sensor.find(posted.sensor_names)[posted.sensor]
         verdict = posted.fault.copy()
         self._judge_common(posted, sensor, now, verdict)
         lane = np.full(0, -1, dtype=np.int32)
@@ -82,7 +82,7 @@ class Judge:
         for kind in RowKind:
             rows = np.flatnonzero((posted.kind == kind) & (verdict == Verdict.ACCEPTED))
             if kind == RowKind.OBJECT:
-                lane = _look_up(posted.lane[rows], posted.lane_names, self._lane)
+                lane = self._lane.find(posted.lane_names)[posted.lane[rows]]
                 rows, lane = self._judge_objects(posted, sensor, rows, lane, verdict)
             columns = _columns(posted, kind, sensor, rows, lane)
             first = first_of_equals(columns)
@@ -166,13 +166,6 @@ class Judge:
         return sentences[Verdict(int(verdict[row]))]
 
 
-def _look_up(codes: NDArray[np.int32], names: Sequence[str], table: dict[str, int]) -> NDArray[np.int32]:
-    """Positions in a table by name, -1 where there is none; every name is looked up once, not every row."""
-    known = np.array([*(table.get(name, -1) for name in names), -1], dtype=np.int32)
-    found: NDArray[np.int32] = known[codes]
-    return found
-
-
 def _mark(verdict: NDArray[np.uint8], rows: Mask, value: Verdict) -> None:
     if rows.any():
         verdict[rows & (verdict == Verdict.ACCEPTED)] = value
@@ -214,6 +207,6 @@ def _observations(
     )
 
 
-def _name(names: tuple[str, ...], code: np.int32) -> str:
-    text = ascii(names[code]) if code >= 0 else "(none)"
+def _name(names: pa.StringArray, code: np.int32) -> str:
+    text = ascii(names[int(code)].as_py()) if code >= 0 else "(none)"
     return text if len(text) <= 80 else text[:77] + "..."

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from citybrain.errors import InputError
 from citybrain.live.arrow_sizes import check_sizes
+from citybrain.live.names import MISSING
 from citybrain.live.posted import (
     FIELDS,
-    MISSING,
     Column,
     Header,
     Limits,
@@ -113,18 +113,19 @@ def _text(column: pa.ChunkedArray) -> Column:
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
     array = _one(column.unify_dictionaries())
-    names = array.dictionary.to_pylist()
+    names = array.dictionary.cast(pa.string())
     codes = array.indices
     if codes.null_count:
         codes = pc.fill_null(codes, 0)
     numbers = codes.to_numpy().astype(np.int32)
     absent = array.indices.is_null().to_numpy(zero_copy_only=False) if array.indices.null_count else None
-    if None in names:
-        nameless = np.array([name is None for name in names])[numbers]
+    if names.null_count:
+        nameless = names.is_null().to_numpy(zero_copy_only=False)[numbers]
+        names = pc.fill_null(names, "")
         absent = nameless if absent is None else absent | nameless
     if absent is not None:
         numbers[absent] = MISSING
-    return Column(numbers, absent, names=tuple(name or "" for name in names))
+    return Column(numbers, absent, names=names)
 
 
 def _plain(name: str, column: pa.ChunkedArray) -> Column:

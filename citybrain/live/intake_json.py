@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citybrain.errors import InputError
-from citybrain.live.posted import FIELDS, MISSING, Bools, Column, Limits, Posted, assemble, kinds_of, read_header
+from citybrain.live.names import MISSING, names_array
+from citybrain.live.posted import FIELDS, Bools, Column, Limits, Posted, assemble, kinds_of, read_header
 
 _HEADER = frozenset(("format", "batch_id", "sender", "complete_until", "rows"))
 _NONE = type(None)
@@ -110,7 +111,7 @@ def _texts(values: list[Any]) -> Column:
         # A value that is no text gets MISSING, and the names close the gap it leaves.
         gap = number.pop(None)
         codes = np.where(codes == gap, MISSING, codes - (codes > gap)).astype(np.int32)
-    return Column(codes, absent, wrong, tuple(str(name) for name in number))
+    return Column(codes, absent, wrong, names_array(str(name) for name in number))
 
 
 def _wholes(values: list[Any]) -> Column:

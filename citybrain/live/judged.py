@@ -77,7 +77,8 @@ class Judged:
         }
         head = json.dumps(about, separators=(",", ":")).encode()
         plain = b"".join((_SIZE.pack(len(head)), head, *(values.tobytes() for values in columns.values())))
-        return _SIZE.pack(len(plain)) + _CODEC.compress(plain, asbytes=True)
+        packed: bytes = _SIZE.pack(len(plain)) + _CODEC.compress(plain, asbytes=True)
+        return packed
 
     @classmethod
     def from_bytes(cls, packed: bytes, fingerprint: str) -> Judged:

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from citybrain.errors import InputError
+from citybrain.live.names import MISSING, names_array
 
 FORMAT = "citybrain/observations/1"
 Bools = NDArray[np.bool_]
 _NAME = re.compile(r"[A-Za-z0-9._:/@+-]{1,128}")
 LATEST = 2**53
 """Greatest time [tenths] that a header may name: every JSON reader keeps it exact."""
-MISSING = -1
-"""Text number of a value that was not given."""
 
 
 class RowKind(IntEnum):
@@ -115,6 +115,7 @@ class Posted:
     header : batch id, sender, complete until.
     kind : [N] ``RowKind``, or ``NO_KIND``.
     sensor, lane : [N] positions in ``sensor_names``, ``lane_names``; ``MISSING`` where not given.
+    sensor_names, lane_names : the texts that occur.
     time_ms : [N] milliseconds since 1970.
     on : [N] covered or left.
     distance, speed, confidence : [N] [m], [m/s], 0 to 1.
@@ -125,11 +126,11 @@ class Posted:
     header: Header
     kind: NDArray[np.uint8]
     sensor: NDArray[np.int32]
-    sensor_names: tuple[str, ...]
+    sensor_names: pa.StringArray
     time_ms: NDArray[np.int64]
     on: Bools
     lane: NDArray[np.int32]
-    lane_names: tuple[str, ...]
+    lane_names: pa.StringArray
     distance: NDArray[np.float32]
     speed: NDArray[np.float32]
     confidence: NDArray[np.float32]
@@ -159,7 +160,7 @@ class Column:
     values: NDArray[Any]
     absent: Bools | None = None
     wrong: Bools | None = None
-    names: tuple[str, ...] = ()
+    names: pa.StringArray = field(default_factory=lambda: names_array(()))
     """Of a text column: what its numbers stand for."""
 
 
@@ -199,45 +200,45 @@ def assemble(header: Header, count: int, columns: Mapping[str, Column], unknown_
     columns : by field; a field that is not there was given in no row.
     unknown_field : [N] rows with a field that no row has.
     """
-    fault, field = np.zeros(count, dtype=np.uint8), np.zeros(count, dtype=np.uint8)
+    fault, at_fault = np.zeros(count, dtype=np.uint8), np.zeros(count, dtype=np.uint8)
     filled = {name: columns.get(name) or _nothing(name, count) for name in FIELDS}
     kind = filled["kind"].values
     if unknown_field is not None:
-        _mark(fault, field, unknown_field, Verdict.UNKNOWN_FIELD, 0)
+        _mark(fault, at_fault, unknown_field, Verdict.UNKNOWN_FIELD, 0)
     for name, column in filled.items():
-        _mark(fault, field, column.wrong, Verdict.WRONG_TYPE, FIELD_NUMBER[name])
+        _mark(fault, at_fault, column.wrong, Verdict.WRONG_TYPE, FIELD_NUMBER[name])
     for name in ("kind", "sensor", "time_ms"):
-        _mark(fault, field, filled[name].absent, Verdict.MISSING_VALUE, FIELD_NUMBER[name])
+        _mark(fault, at_fault, filled[name].absent, Verdict.MISSING_VALUE, FIELD_NUMBER[name])
     for row_kind, names in NEEDED.items():
         for name in names:
             absent = filled[name].absent
             if absent is not None:
-                _mark(fault, field, absent & (kind == row_kind), Verdict.MISSING_VALUE, FIELD_NUMBER[name])
-    _mark(fault, field, kind == NO_KIND, Verdict.UNKNOWN_KIND, FIELD_NUMBER["kind"])
+                _mark(fault, at_fault, absent & (kind == row_kind), Verdict.MISSING_VALUE, FIELD_NUMBER[name])
+    _mark(fault, at_fault, kind == NO_KIND, Verdict.UNKNOWN_KIND, FIELD_NUMBER["kind"])
     return Posted(
         header=header,
         sensor_names=filled["sensor"].names,
         lane_names=filled["lane"].names,
         fault=fault,
-        field=field,
+        field=at_fault,
         **{name: column.values for name, column in filled.items()},
     )
 
 
 def kinds_of(texts: Column) -> Column:
     """Numbers of ``RowKind`` in place of a text column; ``NO_KIND`` for other words and for none."""
-    meaning = np.array([*(KIND_NUMBER.get(name, NO_KIND) for name in texts.names), NO_KIND], dtype=np.uint8)
+    meaning = np.array([*(KIND_NUMBER.get(name, NO_KIND) for name in texts.names.to_pylist()), NO_KIND], dtype=np.uint8)
     return Column(meaning[texts.values], texts.absent, texts.wrong)
 
 
 def _mark(
-    fault: NDArray[np.uint8], field: NDArray[np.uint8], rows: Bools | None, verdict: Verdict, number: int
+    fault: NDArray[np.uint8], at_fault: NDArray[np.uint8], rows: Bools | None, verdict: Verdict, number: int
 ) -> None:
     if rows is None or not rows.any():
         return
     first = rows & (fault == Verdict.ACCEPTED)
     fault[first] = verdict
-    field[first] = number
+    at_fault[first] = number
 
 
 _TYPES: dict[str, Any] = {"kind": np.uint8, "sensor": np.int32, "time_ms": np.int64, "on": np.bool_, "lane": np.int32}

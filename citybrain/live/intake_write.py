@@ -1,0 +1,116 @@
+"""Batches of observations written as bodies: for the street twin, the client and whoever plays a gateway."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from citybrain.live.names import MISSING, names_array
+from citybrain.live.posted import FORMAT, NEEDED, Header, Posted, RowKind
+
+if TYPE_CHECKING:
+    from citybrain.network import Network
+    from citybrain.observations import ObservationBatch, SensorTable
+
+_COMMON = ("kind", "sensor", "time_ms")
+
+
+def post_of(header: Header, observed: ObservationBatch, sensors: SensorTable, network: Network) -> Posted:
+    """Make the post by which the engine gets these observations; times are rounded to milliseconds."""
+    counts = (len(observed.loop_sensor), len(observed.frame_sensor), len(observed.object_sensor))
+    size, others = sum(counts), counts[0] + counts[1]
+
+    def spread(values: NDArray[Any], begin: int, fill: float) -> NDArray[Any]:
+        """Put the values of one kind of row where its rows are."""
+        column = np.full(size, fill, dtype=values.dtype)
+        column[begin : begin + len(values)] = values
+        return column
+
+    times = np.concatenate((observed.loop_time, observed.frame_time, observed.object_time))
+    return Posted(
+        header=header,
+        kind=np.repeat(np.array(list(RowKind), dtype=np.uint8), counts),
+        sensor=np.concatenate((observed.loop_sensor, observed.frame_sensor, observed.object_sensor)),
+        sensor_names=names_array(sensors.sensor_id),
+        time_ms=np.rint(times * 1000.0).astype(np.int64),
+        on=spread(observed.loop_on, 0, fill=False),
+        lane=spread(observed.object_lane, others, MISSING),
+        lane_names=names_array(network.lane_id),
+        distance=spread(observed.object_distance, others, 0.0),
+        speed=spread(observed.object_speed, others, 0.0),
+        confidence=spread(observed.object_confidence, others, 0.0),
+        fault=np.zeros(size, dtype=np.uint8),
+        field=np.zeros(size, dtype=np.uint8),
+    )
+
+
+def write_json(posted: Posted) -> bytes:
+    """Write rows that are right in form as a JSON body; ``read_json`` gives the same rows back."""
+    columns = {name: values.tolist() for name, values in _columns(posted).items()}
+    rows = []
+    for n, kind in enumerate(posted.kind.tolist()):
+        names = (*_COMMON, *NEEDED[RowKind(kind)])
+        rows.append({name: columns[name][n] for name in names})
+    header = {"format": FORMAT, "batch_id": posted.batch_id, "sender": posted.sender}
+    if posted.complete_until is not None:
+        return json.dumps(header | {"complete_until": posted.complete_until, "rows": rows}).encode()
+    return json.dumps(header | {"rows": rows}).encode()
+
+
+def write_arrow(posted: Posted, compression: str | None = None, *, plain_text: bool = False) -> bytes:
+    """Write rows that are right in form as an Arrow body; ``read_arrow`` gives the same rows back.
+
+    Parameters
+    ----------
+    compression : of the buffers: None, "lz4" or "zstd".
+    plain_text : write ids in full in every row, as some writers do, in place of a dictionary.
+    """
+    arrays = {}
+    for name, values in _columns(posted, texts=False).items():
+        kinds = [kind for kind in RowKind if name in NEEDED[kind]]
+        unused = None if name in _COMMON else ~np.isin(posted.kind, kinds)
+        if unused is None or not unused.all():
+            arrays[name] = pa.array(values, mask=unused)
+    for name, names in _names(posted).items():
+        if name in arrays:
+            text = pa.DictionaryArray.from_arrays(arrays[name].cast(pa.int32()), names)
+            arrays[name] = text.cast(pa.string()).dictionary_encode()
+            if plain_text:
+                arrays[name] = text.cast(pa.string())
+    header = {"format": FORMAT, "batch_id": posted.batch_id, "sender": posted.sender}
+    if posted.complete_until is not None:
+        header["complete_until"] = str(posted.complete_until)
+    record = pa.record_batch(arrays).replace_schema_metadata(header)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, record.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+        writer.write_batch(record)
+    body: bytes = sink.getvalue().to_pybytes()
+    return body
+
+
+def _names(posted: Posted) -> dict[str, pa.StringArray]:
+    """Say what the numbers of text columns stand for."""
+    kinds = names_array(kind.name.lower() for kind in RowKind)
+    return {"kind": kinds, "sensor": posted.sensor_names, "lane": posted.lane_names}
+
+
+def _columns(posted: Posted, *, texts: bool = True) -> dict[str, NDArray[Any]]:
+    """Columns by field; with texts in place of their numbers, or without."""
+    columns: dict[str, NDArray[Any]] = {
+        "kind": posted.kind,
+        "sensor": posted.sensor,
+        "time_ms": posted.time_ms,
+        "on": posted.on,
+        "lane": posted.lane,
+        "distance": posted.distance,
+        "speed": posted.speed,
+        "confidence": posted.confidence,
+    }
+    if texts:
+        for name, names in _names(posted).items():
+            columns[name] = np.array([*names.to_pylist(), None], dtype=object)[columns[name]]
+    return columns

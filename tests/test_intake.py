@@ -1,0 +1,425 @@
+"""Posted observations: whatever the form, every row is judged for itself, and nothing good is lost."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from citybrain.errors import ContractError, InputError
+from citybrain.live.doubles import first_of_equals
+from citybrain.live.intake import Judged, Limits, merge, read_arrow, read_json
+from citybrain.live.intake_write import post_of, write_arrow, write_json
+from citybrain.live.names import NameTable, names_array
+from citybrain.live.posted import FIELDS, Header, Posted
+from citybrain.observations import ObservationBatch
+from citybrain_kernels import names as name_kernel
+from tests.intake_posts import (
+    FRAME,
+    LOOP,
+    NOW,
+    NOW_MS,
+    OBJECT,
+    as_arrow,
+    as_json,
+    as_table,
+    small_judge,
+    stream,
+)
+from tests.reference import names as slow_names
+from tests.small_world import small_network, small_sensors
+
+LIMITS = Limits()
+assert name_kernel  # marks this module as one that runs kernels
+
+ids = st.sampled_from(["loop_w", "camera_n", "nobody", ""])
+times = st.sampled_from([NOW_MS, NOW_MS - 1500, NOW_MS + 900, NOW_MS + 1001, NOW_MS - 600_001, -(2**63), 2**63 - 1])
+numbers = st.sampled_from([0.0, -0.0, 0.5, 1.0, 50.0, 1e9, -1.0, 1e300])
+rows_of_any_worth = st.fixed_dictionaries(
+    {},
+    optional={
+        "kind": st.sampled_from(["loop", "frame", "object", "pulse"]),
+        "sensor": ids,
+        "time_ms": times,
+        "on": st.booleans(),
+        "lane": st.sampled_from(["n_0", "w_0", "x_9"]),
+        "distance": numbers,
+        "speed": numbers,
+        "confidence": numbers,
+    },
+)
+good_rows = st.one_of(
+    st.builds(lambda t, on: LOOP | {"time_ms": NOW_MS - t, "on": on}, st.integers(0, 3), st.booleans()),
+    st.builds(lambda t: FRAME | {"time_ms": NOW_MS - t}, st.integers(0, 3)),
+    st.builds(lambda t, d: OBJECT | {"time_ms": NOW_MS - t, "distance": d}, st.integers(0, 3), st.integers(0, 3)),
+)
+any_rows = st.lists(st.one_of(good_rows, rows_of_any_worth), max_size=30)
+
+
+def judge_json(rows: list[Any], now: int = NOW) -> Judged:
+    return small_judge()(read_json(as_json(rows), LIMITS), now)
+
+
+def columns(batch: ObservationBatch) -> dict[str, Any]:
+    return {name: np.asarray(value).tolist() for name, value in vars(batch).items()}
+
+
+def told(judged: Judged) -> list[str]:
+    """Code of every row, read from the answer to the sender."""
+    answer = json.loads(judged.verdicts)
+    codes = ["accepted"] * answer["rows"]
+    for refused in answer["refused"]:
+        for row in refused["rows"]:
+            codes[row] = refused["code"]
+    assert answer["accepted"] == codes.count("accepted")
+    return codes
+
+
+def test_good_rows_become_observations() -> None:
+    judged = small_judge()(read_json(as_json([OBJECT, LOOP, FRAME], complete_until=NOW), LIMITS), NOW)
+    assert told(judged) == ["accepted"] * 3
+    assert (judged.batch_id, judged.sender, judged.complete_until) == ("b1", "test", NOW)
+    assert columns(judged.rows) == {
+        "time": NOW,
+        "loop_sensor": [0],
+        "loop_time": [NOW / 10],
+        "loop_on": [True],
+        "frame_sensor": [1],
+        "frame_time": [NOW / 10],
+        "object_sensor": [1],
+        "object_time": [NOW / 10],
+        "object_lane": [2],
+        "object_distance": [12.5],
+        "object_speed": [3.25],
+        "object_confidence": [0.75],
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "says"),
+    [
+        (LOOP | {"on": None}, "missing_value", "on is missing"),
+        ({"kind": "frame", "sensor": "camera_n"}, "missing_value", "time_ms is missing"),
+        (LOOP | {"on": 1}, "wrong_type", "on must be true"),
+        (LOOP | {"time_ms": 1.5}, "wrong_type", "time_ms must be a whole number"),
+        (LOOP | {"time_ms": 2**63}, "wrong_type", "time_ms must be a whole number"),
+        (LOOP | {"sensor": ["loop_w"]}, "wrong_type", "sensor must be text"),
+        (OBJECT | {"speed": "fast"}, "wrong_type", "speed must be a number"),
+        (OBJECT | {"speed": True}, "wrong_type", "speed must be a number"),
+        (3, "wrong_type", "kind must be text"),
+        (LOOP | {"On": True}, "unknown_field", "the fields are kind, sensor"),
+        (LOOP | {"kind": "pulse"}, "unknown_kind", '"loop", "frame" or "object"'),
+        (LOOP | {"sensor": "loop_x"}, "unknown_sensor", "'loop_x'"),
+        (LOOP | {"sensor": "\ud800"}, "unknown_sensor", "no sensor"),
+        (LOOP | {"sensor": "camera_n"}, "wrong_sensor_kind", "cameras frame and object"),
+        (FRAME | {"sensor": "loop_w"}, "wrong_sensor_kind", "loops send loop"),
+        (LOOP | {"time_ms": NOW_MS + 1001}, "time_in_future", "set the sensor's clock"),
+        (LOOP | {"time_ms": NOW_MS - 600_001}, "time_too_old", "600 s are taken in at most"),
+        (OBJECT | {"lane": "x_9"}, "unknown_lane", "'x_9'"),
+        (OBJECT | {"lane": "w_0"}, "lane_out_of_sight", "does not see lane 'w_0'"),
+        (OBJECT | {"distance": 200}, "impossible_value", "distance 200 m"),
+        (OBJECT | {"distance": -1}, "impossible_value", "distance -1 m"),
+        (OBJECT | {"speed": 10**400}, "impossible_value", "speed inf"),
+        (OBJECT | {"confidence": 1.1}, "impossible_value", "confidence 1.1"),
+    ],
+)
+def test_a_bad_row_gets_its_code_and_sentence_and_disturbs_nobody(row: Any, code: str, says: str) -> None:
+    judged = judge_json([LOOP, row, OBJECT, FRAME])
+    assert told(judged) == ["accepted", code, "accepted", "accepted"]
+    (refused,) = json.loads(judged.verdicts)["refused"]
+    assert refused["sentence"].startswith("row 1: ")
+    assert says in refused["sentence"]
+    assert columns(judged.rows) == columns(judge_json([LOOP, OBJECT, FRAME]).rows)
+
+
+def test_limits_of_time_are_inclusive() -> None:
+    edges = [LOOP | {"time_ms": NOW_MS + 1000}, LOOP | {"time_ms": NOW_MS - 600_000}]
+    assert told(judge_json(edges)) == ["accepted", "accepted"]
+
+
+def test_doubles_are_accepted_once() -> None:
+    rows = [LOOP, OBJECT, LOOP, OBJECT | {"speed": 3.5}, OBJECT, FRAME, FRAME, LOOP | {"on": False}]
+    assert told(judge_json(rows)) == [
+        *("accepted", "accepted", "duplicate", "accepted", "duplicate", "accepted", "duplicate", "accepted")
+    ]
+
+
+@given(any_rows)
+@settings(max_examples=150, deadline=None)
+def test_json_and_arrow_say_the_same(rows: list[dict[str, Any]]) -> None:
+    from_json = judge_json(rows)
+    from_arrow = small_judge()(read_arrow(as_arrow(rows), LIMITS), NOW)
+    assert told(from_arrow) == told(from_json)
+    assert columns(from_arrow.rows) == columns(from_json.rows)
+
+
+@given(any_rows, st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None)
+def test_verdicts_do_not_depend_on_order_but_for_doubles(rows: list[dict[str, Any]], random: Any) -> None:
+    order = list(range(len(rows)))
+    random.shuffle(order)
+    before, after = told(judge_json(rows)), told(judge_json([rows[k] for k in order]))
+    same = {"accepted": "fine", "duplicate": "fine"}
+    assert [same.get(before[k], before[k]) for k in order] == [same.get(code, code) for code in after]
+    assert sorted(before) == sorted(after)
+
+
+@given(any_rows)
+@settings(max_examples=100, deadline=None)
+def test_bad_rows_do_not_disturb_good_ones(rows: list[dict[str, Any]]) -> None:
+    judged = judge_json(rows)
+    good = [row for row, code in zip(rows, told(judged), strict=True) if code == "accepted"]
+    assert columns(judge_json(good).rows) == columns(judged.rows)
+    assert told(judge_json(good)) == ["accepted"] * len(good)
+
+
+@given(any_rows, st.lists(st.integers(0, 30), max_size=3))
+@settings(max_examples=100, deadline=None)
+def test_merged_batches_are_one_batch(rows: list[dict[str, Any]], cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), len(rows)]
+    parts = [judge_json(rows[a:b]) for a, b in itertools.pairwise(edges)]
+    assert columns(merge(parts, NOW)) == columns(merge([judge_json(rows)], NOW)) == columns(judge_json(rows).rows)
+
+
+def test_merging_nothing_gives_an_empty_batch_of_the_right_types() -> None:
+    empty, some = merge([], NOW), merge([judge_json([LOOP, FRAME, OBJECT])], NOW)
+    types = {name: value.dtype for name, value in vars(some).items() if name != "time"}
+    assert {name: value.dtype for name, value in vars(empty).items() if name != "time"} == types
+    assert not any(len(value) for name, value in vars(empty).items() if name != "time")
+
+
+@given(any_rows)
+@settings(max_examples=50, deadline=None)
+def test_what_is_stored_comes_back(rows: list[dict[str, Any]]) -> None:
+    judged = judge_json(rows)
+    again = Judged.from_bytes(judged.to_bytes(), judged.fingerprint)
+    assert columns(again.rows) == columns(judged.rows)
+    assert {n: v.dtype for n, v in vars(again.rows).items() if n != "time"} == {
+        n: v.dtype for n, v in vars(judged.rows).items() if n != "time"
+    }
+    assert again.verdict.tolist() == judged.verdict.tolist()
+    assert (again.header, again.verdicts) == (judged.header, judged.verdicts)
+
+
+def test_a_damaged_store_is_told_from_a_foreign_one() -> None:
+    judged = judge_json([LOOP, FRAME])
+    packed = judged.to_bytes()
+    for damaged in (b"", packed[:20], packed[:-1], b"\0" * 50, packed[:4] + b"\xff" * 20 + packed[24:]):
+        with pytest.raises(InputError, match="cannot be read"):
+            Judged.from_bytes(damaged, judged.fingerprint)
+    with pytest.raises(InputError, match="other sensors or lanes"):
+        Judged.from_bytes(packed, "sha256:another")
+    foreign = Judged(judged.header, "sha256:another", judged.rows, judged.verdict, judged.verdicts)
+    with pytest.raises(ContractError, match="different streets"):
+        merge([judged, foreign], NOW)
+
+
+@pytest.mark.parametrize("write", [write_json, write_arrow, lambda p: write_arrow(p, "zstd", plain_text=True)])
+@pytest.mark.parametrize("kinds", ["lfo", "lo", "fo", "f", ""])
+def test_what_is_written_is_read(write: Any, kinds: str) -> None:
+    rows = [{"l": LOOP, "f": FRAME, "o": OBJECT}[kind] for kind in kinds]
+    observed = judge_json(rows).rows
+    post = post_of(Header("b1", "test", NOW), observed, small_sensors(), small_network())
+    body = write(post)
+    read: Posted = (read_json if body.startswith(b"{") else read_arrow)(body, LIMITS)
+    assert read.header == post.header
+    assert columns(small_judge()(read, NOW).rows) == columns(observed)
+
+
+def test_a_camera_may_see_a_lane_that_another_one_sees_too() -> None:
+    sensors = small_sensors()
+    both = type(sensors)(
+        sensor_id=(*sensors.sensor_id, "camera_2"),
+        kind=np.append(sensors.kind, sensors.kind[1]),
+        lane=np.append(sensors.lane, np.int32(-1)),
+        distance=np.append(sensors.distance, 80.0),
+        cover_ptr=np.array([0, 0, 1, 3], dtype=np.int32),
+        cover_lane=np.array([2, 2, 0], dtype=np.int32),
+        cover_offset=np.zeros(3),
+    )
+    judge = type(small_judge())(both, small_network())
+    rows = [OBJECT | {"sensor": s, "lane": l} for s in ("camera_n", "camera_2") for l in ("n_0", "w_0", "e_0")]
+    codes = told(judge(read_json(as_json(rows), LIMITS), NOW))
+    assert codes == ["accepted", *["lane_out_of_sight"] * 2, "accepted", "accepted", "lane_out_of_sight"]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "no JSON"),
+        (b"[1]", "must be an object"),
+        (b"\xff\xfe", "no JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"rows":' * 50_000, "nested too deeply"),
+        (as_json([LOOP]).replace(b"true", b"NaN"), "NaN is no number"),
+        (as_json([LOOP]).replace(b"true", b"9" * 5000), "no JSON"),
+        (as_json([LOOP])[:-5], "no JSON"),
+        (as_json([LOOP], format="citybrain/plan/1"), '"format"'),
+        (as_json([LOOP], batch_id=""), '"batch_id" must be'),
+        (as_json([LOOP], batch_id="a b"), '"batch_id" must be'),
+        (as_json([LOOP], sender="x" * 129), '"sender" must be'),
+        (as_json([LOOP], complete_until=1.5), '"complete_until" must be'),
+        (as_json([LOOP], complete_until=-1), '"complete_until" must be'),
+        (as_json([LOOP], complete_until=True), '"complete_until" must be'),
+        (as_json([LOOP], row=[]), "no field 'row'"),
+        (b'{"format":"citybrain/observations/1","batch_id":"a","sender":"s","rows":{}}', '"rows" must be a list'),
+    ],
+)
+def test_a_wrong_json_body_is_refused(body: bytes, says: str) -> None:
+    with pytest.raises(InputError, match="^(?s:.)*" + says.replace("(", r"\(")):
+        read_json(body, LIMITS)
+
+
+def test_bodies_beyond_the_limits_are_refused() -> None:
+    small = Limits(json_bytes=300, arrow_bytes=3000, decoded_bytes=100, messages=2, rows=1)
+    with pytest.raises(InputError, match="may have 300 bytes"):
+        read_json(as_json([LOOP] * 10), small)
+    with pytest.raises(InputError, match="may have 1 rows"):
+        read_json(as_json([LOOP] * 2), small)
+    with pytest.raises(InputError, match="may have 3000 bytes"):
+        read_arrow(as_arrow([LOOP] * 100), small)
+    with pytest.raises(InputError, match="100 bytes allowed"):
+        read_arrow(as_arrow([LOOP] * 2), small)
+    with pytest.raises(InputError, match="record batches"):
+        read_arrow(stream(as_table([LOOP] * 3), chunk=1), Limits(messages=2))
+    with pytest.raises(InputError, match="may have 1 rows"):
+        read_arrow(as_arrow([LOOP] * 2), Limits(rows=1))
+
+
+def test_arrow_comes_in_many_shapes() -> None:
+    rows = [LOOP, OBJECT, FRAME, LOOP | {"sensor": "nobody"}, LOOP | {"sensor": None}]
+    table = as_table(rows, complete_until=str(NOW))
+    expected = small_judge()(read_arrow(stream(table), LIMITS), NOW)
+    assert expected.complete_until == NOW
+    text = {"kind", "sensor", "lane"}
+
+    def recast(kind: pa.DataType) -> pa.Table:
+        fields = [field.with_type(kind) if field.name in text else field for field in table.schema]
+        return table.cast(pa.schema(fields, table.schema.metadata))
+
+    shapes = [
+        stream(table, "zstd"),
+        stream(table, "lz4", chunk=2),
+        stream(recast(pa.large_string()), chunk=1),
+        stream(recast(pa.dictionary(pa.int8(), pa.string()))),
+        stream(recast(pa.dictionary(pa.uint16(), pa.large_string())).slice(0), chunk=2),
+        stream(table.select(["time_ms", "sensor", "confidence", "speed", "distance", "lane", "on", "kind"])),
+    ]
+    for body in shapes:
+        judged = small_judge()(read_arrow(body, LIMITS), NOW)
+        assert told(judged) == told(expected)
+        assert columns(judged.rows) == columns(expected.rows)
+
+
+def test_a_dictionary_may_change_between_record_batches() -> None:
+    tables = [as_table([LOOP, row]) for row in (LOOP | {"sensor": "nobody"}, LOOP | {"on": False})]
+    coded = [
+        pa.record_batch(
+            {
+                name: table[name].combine_chunks().dictionary_encode()
+                if name == "sensor"
+                else table[name].combine_chunks()
+                for name in FIELDS
+            }
+        ).replace_schema_metadata(table.schema.metadata)
+        for table in tables
+    ]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, coded[0].schema) as writer:
+        for batch in coded:
+            writer.write_batch(batch)
+    judged = small_judge()(read_arrow(sink.getvalue().to_pybytes(), LIMITS), NOW)
+    assert told(judged) == ["accepted", "unknown_sensor", "duplicate", "accepted"]
+
+
+def test_a_dictionary_may_hold_nothing() -> None:
+    table = as_table([LOOP, LOOP, LOOP])
+    nameless = pa.DictionaryArray.from_arrays(pa.array([0, 1, None], pa.int8()), pa.array(["loop_w", None]))
+    table = table.set_column(table.column_names.index("sensor"), "sensor", nameless)
+    assert told(small_judge()(read_arrow(stream(table), LIMITS), NOW)) == [
+        *("accepted", "missing_value", "missing_value")
+    ]
+
+
+def with_column(name: str, values: pa.Array) -> bytes:
+    table = as_table([LOOP])
+    if name not in table.column_names:
+        return stream(table.append_column(name, values))
+    return stream(table.set_column(table.column_names.index(name), name, values))
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "no complete Arrow IPC stream"),
+        (as_arrow([LOOP])[:-8], "no complete Arrow IPC stream"),
+        (b"ARROW1\0\0" + as_arrow([LOOP]), "no sound Arrow IPC stream"),
+        (with_column("plate", pa.array(["B-XY 1"])), "a column 'plate'"),
+        (with_column("time_ms", pa.array([1.5])), "'time_ms' must be int64, found double"),
+        (with_column("on", pa.array([1])), "'on' must be bool, found int64"),
+        (with_column("speed", pa.array([1])), "'speed' must be float or double, found int64"),
+        (with_column("sensor", pa.array([b"loop_w"])), "'sensor' must be text"),
+        (with_column("sensor", pa.array([["loop_w"]])), "'sensor' must be text"),
+        (with_column("speed", pa.array([{"mps": 1.0}])), "'speed' must be float"),
+        (with_column("sensor", pa.array([None], pa.null())), "'sensor' must be text"),
+        (stream(as_table([LOOP]).drop_columns(["sensor"])), "no column 'sensor'"),
+        (stream(as_table([LOOP]).rename_columns(["on", *list(FIELDS)[1:]])), "each of these columns once"),
+        (stream(as_table([LOOP]).replace_schema_metadata({})), '"format"'),
+        (as_arrow([LOOP], complete_until="soon"), '"complete_until" must be'),
+        (as_arrow([LOOP], batch_id="a b"), '"batch_id" must be'),
+    ],
+)
+def test_a_wrong_arrow_body_is_refused(body: bytes, says: str) -> None:
+    with pytest.raises(InputError) as refused:
+        read_arrow(body, LIMITS)
+    assert says in str(refused.value)
+
+
+def test_dictionary_numbers_beyond_the_dictionary_are_refused() -> None:
+    lying = pa.DictionaryArray.from_arrays(pa.array([7], pa.int32()), pa.array(["loop_w"]), safe=False)
+    with pytest.raises(InputError, match="no sound Arrow IPC stream"):
+        read_arrow(with_column("sensor", lying), LIMITS)
+
+
+def test_text_that_is_no_utf8_is_refused() -> None:
+    body = as_arrow([LOOP]).replace(b"loop_w", b"loop\xff\xfe")
+    with pytest.raises(InputError, match="no sound Arrow IPC stream"):
+        read_arrow(body, LIMITS)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.sampled_from([0.0, -0.0, 1.5])), max_size=40))
+@settings(deadline=None)
+def test_doubles_are_found_exactly(rows: list[tuple[int, bool, float]]) -> None:
+    table: list[Any] = [
+        np.array([row[k] for row in rows], dtype=kind) for k, kind in enumerate((np.int64, np.bool_, np.float32))
+    ]
+    first = first_of_equals(table)
+    expected = [row not in rows[:n] for n, row in enumerate(rows)]
+    assert (expected if first is None else first.tolist()) == expected
+
+
+def test_rows_whose_hashes_meet_are_no_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("citybrain.live.doubles._hash", lambda columns: np.zeros(len(columns[0]), dtype=np.uint64))
+    assert first_of_equals([np.array([3, 1, 2])]) is None
+    first = first_of_equals([np.array([3, 1, 3, 1, 1])])
+    assert first is not None
+    assert first.tolist() == [True, True, False, False, False]
+
+
+texts = st.lists(st.text(max_size=4), max_size=20)
+
+
+@given(texts, texts)
+@settings(deadline=None)
+def test_names_are_found_as_a_dictionary_finds_them(table: list[str], others: list[str]) -> None:
+    names = others + table[::2]
+    found = NameTable(table).find(names_array(names))
+    assert found.tolist() == [*slow_names.look_up(names, table), -1]
+    middle = names_array(["x", *names, "y"]).slice(1, len(names))
+    assert NameTable(table).find(middle).tolist() == found.tolist()
