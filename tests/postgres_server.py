@@ -51,7 +51,7 @@ class PostgresServer:
             os.chown(self.folder, self._as["user"], self._as["group"])
         make = [initdb, "-D", str(self.folder / "data"), "-A", "trust", "-U", USER, "-E", "UTF8", "--locale=C", "-N"]
         subprocess.run(make, check=True, capture_output=True, cwd=self.folder, **self._as)
-        self._databases = 0
+        self._schemas = 0
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
@@ -82,17 +82,17 @@ class PostgresServer:
 
     def remove(self) -> None:
         """End it and remove its folder."""
-        self.stop()
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder)
 
     def address(self, database: str) -> str:
         """Address of one of its databases."""
         return f"postgresql://{USER}@/{database}?host={self.folder}"
 
-    def new_database(self) -> str:
-        """Make an empty database; gives its address."""
-        self._databases += 1
-        name = f"test{self._databases}"
+    def new_schema(self) -> str:
+        """Make an empty schema, which is quicker than an empty database; gives an address that sees it alone."""
+        self._schemas += 1
+        name = f"test{self._schemas}"
         with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return self.address(name)
+            connection.execute(f"CREATE SCHEMA {name}".encode())
+        return f"{self.address('postgres')}&options=-csearch_path%3D{name}"

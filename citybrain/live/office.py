@@ -90,8 +90,10 @@ class Office(Session):
     def keys(self) -> list[KeyRow]:
         """Give all keys, revoked ones too, oldest first."""
         rows = self.rows(_KEYS + "ORDER BY created_at, key_id")
-        allowed = [None if row[3] is None else tuple(json.loads(row[3])) for row in rows]
-        return [KeyRow(*row[:3], names, *row[4:]) for row, names in zip(rows, allowed, strict=True)]
+        return [
+            KeyRow(key_id, digest, scope, None if allowed is None else tuple(json.loads(allowed)), *rest)
+            for key_id, digest, scope, allowed, *rest in rows
+        ]
 
     def append_entries(self, entries: Sequence[NewEntry]) -> int:
         """Append to the ledger; gives the number ``n`` of its last entry."""

@@ -61,18 +61,23 @@ class PostgresDatabase:
     def prepare(self, connection: Connection, *, create: bool) -> None:
         """Make the tables in one transaction if there are none; refuse a database of another version."""
         cursor = connection.cursor()
-        self.begin(connection)
-        try:
-            there = cursor.execute("SELECT to_regclass('about') IS NOT NULL").fetchone()[0]
-            if create and not there:
-                cursor.execute(TABLES.format(**_TYPES) + _APPEND_ONLY)
-                cursor.execute("INSERT INTO about VALUES (%s)", (SCHEMA_VERSION,))
-            found = cursor.execute("SELECT version FROM about").fetchall() if there or create else []
-        except BaseException:
-            cursor.execute("ROLLBACK")
-            raise
-        cursor.execute("COMMIT")
+        if create and not self._is_there(cursor):
+            self.begin(connection)
+            try:
+                if not self._is_there(cursor):  # nobody was quicker
+                    cursor.execute(TABLES.format(**_TYPES) + _APPEND_ONLY)
+                    cursor.execute("INSERT INTO about VALUES (%s)", (SCHEMA_VERSION,))
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+        found = cursor.execute("SELECT version FROM about").fetchall() if self._is_there(cursor) else []
         check_version(f"database {self._name}", found)
+
+    def _is_there(self, cursor: Any) -> bool:
+        # The catalogue itself: to_regclass may answer from before the lock was ours.
+        question = "SELECT COUNT(*) FROM pg_class WHERE relname = 'about' AND pg_table_is_visible(oid)"
+        return bool(cursor.execute(question).fetchone()[0])
 
     def sql(self, statement: str) -> str:
         """Write parameters as psycopg wants them; no statement of ours has a question mark or percent sign in it."""

@@ -26,8 +26,12 @@ class Session:
         self._idle: list[Connection] = []
         self._mine = threading.local()
         self._one_writer = threading.Lock()
-        with self._connection() as connection, self._in_our_words():
-            database.prepare(connection, create=create)
+        try:
+            with self._connection() as connection, self._in_our_words():
+                database.prepare(connection, create=create)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         """Return the session itself."""

@@ -70,18 +70,20 @@ class SqliteDatabase:
     def prepare(self, connection: Connection, *, create: bool) -> None:
         """Make the tables in one transaction if there are none; refuse a file of another version."""
         with closing(connection.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE" if create else "BEGIN")
-            try:
-                names = {name for (name,) in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-                if create and not names:
-                    self._make_tables(cursor)
-                    names = {"about"}
-                found = cursor.execute("SELECT version FROM about").fetchall() if "about" in names else []
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
+            if create and not self._tables(cursor):
+                cursor.execute("BEGIN IMMEDIATE")
+                try:
+                    if not self._tables(cursor):  # nobody was quicker
+                        self._make_tables(cursor)
+                except BaseException:
+                    cursor.execute("ROLLBACK")
+                    raise
+                cursor.execute("COMMIT")
+            found = cursor.execute("SELECT version FROM about").fetchall() if "about" in self._tables(cursor) else []
         check_version(str(self.path), found)
+
+    def _tables(self, cursor: Any) -> set[str]:
+        return {name for (name,) in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
     def _make_tables(self, cursor: Any) -> None:
         for statement in TABLES.format(**_TYPES).split(";"):
