@@ -87,7 +87,7 @@ def some_body(rng: np.random.Generator, data: dict[str, Any], now: int) -> dict[
         stages = [int(k) for k in rng.permutation(n)]
         pattern = pattern_through(data, stages, int(rng.integers(0, 5000)), extra=int(rng.integers(-20, 300)))
         return {"pattern": {**pattern, "pattern": 7}}
-    begins = now + np.cumsum(rng.integers(1, 400, size=int(rng.integers(1, 6)))) - int(rng.integers(0, 400))
+    begins = now + np.cumsum([-int(rng.integers(0, 400)), *rng.integers(20, 400, size=int(rng.integers(0, 6)))])
     return schedule(*((int(rng.integers(0, n)), int(begin)) for begin in begins))
 
 
