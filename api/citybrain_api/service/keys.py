@@ -11,13 +11,17 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from citybrain.clock import Stopwatch, stopwatch
 from citybrain.errors import InputError
+from citybrain.live.ledger import NewEntry
 from citybrain.live.rows import KeyRow
 from citybrain_api.service.settings import Rate, Scope
+
+if TYPE_CHECKING:
+    from citybrain.live.store import Store
 
 ID_BYTES = 8
 SECRET_BYTES = 32
@@ -57,6 +61,28 @@ def new_key(scope: str, name: str, intersections: Iterable[str] | None, created_
     return f"cb_{key_id}_{secret}", row
 
 
+def keep_key(store: Store, row: KeyRow) -> None:
+    """Keep a key's row and tell the ledger, in one transaction."""
+    told = {"key": row.key_id, "what": "made", "scope": row.scope, "name": row.name, "intersections": row.intersections}
+    with store.transaction():
+        store.add_key(row)
+        store.append_entries([NewEntry(row.created_at, "key", None, told)])
+
+
+def drop_key(store: Store, key_id: str, at: int) -> None:
+    """Revoke a key and tell the ledger, in one transaction.
+
+    Raises
+    ------
+    InputError
+        If there is no such key, or it is revoked already.
+    """
+    with store.transaction():
+        if not store.revoke_key(key_id, at):
+            raise InputError(f"there is no valid key {key_id!r}; `citybrain keys list` shows all")
+        store.append_entries([NewEntry(at, "key", None, {"key": key_id, "what": "revoked"})])
+
+
 class Bucket:
     """Token bucket of one key; not shared between threads."""
 
@@ -94,11 +120,10 @@ class Principal:
 class KeyRing:
     """The valid keys, in memory; refreshed from the store by whoever owns the service's loop."""
 
-    def __init__(self, rates: dict[Scope, Rate], n_intersections: int, clock: Stopwatch = stopwatch) -> None:
+    def __init__(self, rates: dict[Scope, Rate], n_intersections: int) -> None:
         self._rates = rates
         self._n_intersections = n_intersections
         self._principals: dict[str, Principal] = {}
-        self.now: Callable[[], float] = clock
 
     def __len__(self) -> int:
         """Return the number of valid keys."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import socket
 import threading
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -47,6 +50,12 @@ def bind(host: str, port: int) -> socket.socket:
         raise InputError(f"{told}; choose another with --port, or stop what uses it") from None
     listener.setblocking(False)
     return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the address of a listening socket as clients write it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -108,6 +117,22 @@ class _Server(uvicorn.Server):
         self._bell = app.state.service.bell
         self.up = threading.Event()
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Have SIGINT and SIGTERM end the serving in order, and nothing more.
+
+        Uvicorn raises them again after that, which would end the process before the live room has stopped.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and tell whoever waits for it, also of a failure."""
         try:
@@ -148,7 +173,7 @@ class Served:
 
     def __init__(self, app: LiveApp, host: str = "127.0.0.1", port: int = 0) -> None:
         self._listener = bind(host, port)
-        self.url = "http://{}:{}".format(*self._listener.getsockname()[:2])
+        self.url = url_of(self._listener)
         self._server = make_server(app, app.state.service.settings)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._listener]}, name="http", daemon=True

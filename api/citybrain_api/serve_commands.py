@@ -1,0 +1,125 @@
+"""``citybrain serve``: the live service of one street, from its scenario to its sockets."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from citybrain.errors import InputError
+from citybrain_api import options as opt
+from citybrain_api.failures import clear_errors, tell
+from citybrain_api.key_commands import DATA
+
+if TYPE_CHECKING:
+    from citybrain.control.interface import Site
+    from citybrain.live.store import Store
+    from citybrain.observations import SensorTable
+
+PORT = 8470
+ORACLE = "oracle"
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def serve(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Registered name, or path of a .sumocfg.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data", "-d", metavar="FOLDER|URL", help="Where everything is kept: a folder, or postgresql://..."
+        ),
+    ] = DATA,
+    controller: opt.Controller = "planner",
+    sensors: opt.Sensors = "default",
+    profile: opt.Timings = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Others than loopback belong behind a proxy that speaks TLS.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = PORT,
+    log_level: Annotated[
+        str, typer.Option(metavar="LEVEL", help=f"{', '.join(LEVELS)}; debug tells unchanged polls too.")
+    ] = "info",
+) -> None:
+    """Serve plans to controllers, take observations, and let people look and override, until SIGTERM or Ctrl-C.
+
+    Logs go to stdout, one JSON object a line. A restart goes on where the service was.
+    """
+    with clear_errors(Path()):
+        from citybrain.live.store import open_store  # noqa: PLC0415 - heavy
+        from citybrain_api.service.server import bind  # noqa: PLC0415 - heavy
+
+        _check(controller, log_level)
+        with bind(host, port) as listener, open_store(data) as store:
+            keys = store.keys()
+            if all(row.revoked_at is not None for row in keys):
+                tell("no keys yet, so nobody can ask for anything; this makes one, good within two seconds:")
+                tell(f"citybrain keys add --scope operator --name 'your name' --data {data}")
+            site, table = read_street(scenario, controller, sensors, profile)
+            run(site, table, controller, store, listener, log_level)
+        tell("stopped in order; all that was acknowledged is kept, and the next start goes on from here")
+
+
+def read_street(scenario: str, controller: str, sensors: str, profile: str | None) -> tuple[Site, SensorTable]:
+    """Read a scenario as the live service needs it: street, timings, and the sensors that may speak.
+
+    Raises
+    ------
+    InputError
+        If scenario, network, program or a profile are missing or wrong.
+    """
+    from citybrain_sim.runs import RunSpec  # noqa: PLC0415 - heavy
+    from citybrain_sim.sensors import load_sensor_profile, place  # noqa: PLC0415 - heavy
+    from citybrain_sim.site import check_specs, open_street  # noqa: PLC0415 - heavy
+    from citybrain_sim.sumo_files import read_detectors  # noqa: PLC0415 - heavy
+
+    spec = RunSpec(scenario, controller, sensors=sensors, profile=profile)
+    check_specs([spec])
+    street = open_street(spec)
+    chosen = load_sensor_profile(sensors)
+    detectors = read_detectors(street.config.additional_files, street.site.network) if chosen.scenario_loops else ()
+    return street.site, place(street.site.network, chosen, detectors)
+
+
+def run(
+    site: Site, sensors: SensorTable, controller: str, store: Store, listener: socket.socket, log_level: str
+) -> None:
+    """Open the live room and serve it on a socket until SIGINT or SIGTERM, then stop it in order.
+
+    Raises
+    ------
+    InputError
+        If the store belongs to another street.
+    StoreError
+        If it cannot be read or written.
+    """
+    from citybrain.clock import WallClock  # noqa: PLC0415 - heavy
+    from citybrain.live.service import Live  # noqa: PLC0415 - heavy
+    from citybrain_api.service.app import make_app  # noqa: PLC0415 - heavy
+    from citybrain_api.service.logs import make_logger  # noqa: PLC0415 - heavy
+    from citybrain_api.service.server import make_server, url_of  # noqa: PLC0415 - heavy
+    from citybrain_api.service.settings import ServiceSettings  # noqa: PLC0415 - heavy
+
+    settings = ServiceSettings(log_polls=log_level == "debug")
+    live = Live.open(site, sensors, controller, store, WallClock())
+    try:
+        app = make_app(live, settings, make_logger(log_level, sys.stdout))
+        server = make_server(app, settings)
+        live.start()
+        tell(f"{len(live.intersections)} intersections at {url_of(listener)} under {controller}; Ctrl-C stops")
+        server.run(sockets=[listener])
+    finally:
+        live.stop()
+
+
+def _check(controller: str, log_level: str) -> None:
+    """Refuse what cannot be right before anything is opened."""
+    from citybrain.control.registry import CONTROLLERS  # noqa: PLC0415 - keeps --help quick
+
+    names = [entry.name for entry in CONTROLLERS if entry.name != ORACLE]
+    if controller not in names:
+        raise InputError(f"--controller {controller!r} cannot serve a street; choose one of {', '.join(names)}")
+    if log_level not in LEVELS:
+        raise InputError(f"--log-level {log_level!r} is unknown; choose one of {', '.join(LEVELS)}")
