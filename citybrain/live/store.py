@@ -223,6 +223,10 @@ class Store(Office):
         rows = self.rows(_PLANS + "JOIN sequences ON sequences.intersection = plans.intersection AND last = seq")
         return {row[0]: StoredPlan(*row) for row in rows}
 
+    def n_plans(self) -> int:
+        """Count all plans ever published."""
+        return int(self.rows("SELECT COUNT(*) FROM plans")[0][0])
+
     def add_ack(self, intersection: str, at: int, document: Mapping[str, Any]) -> int:
         """Keep an acknowledgement; gives its number."""
         with self.writing():
