@@ -46,7 +46,7 @@ CODES = {
     "lease": "the lease is over, or ends before the plan begins",
     "fallback": "falls back to a pattern that the controller does not have",
     "unknown_stage": "a stage that the controller does not have",
-    "order": "times that do not increase, or a schedule that begins after the plan",
+    "order": "times that do not increase, a schedule that begins after the plan, or a stage that follows itself",
     "conflict": "conflicting groups green together",
     "minimum_green": "a green shorter than its minimum",
     "walk": "a walk shorter than its minimum",
@@ -396,6 +396,11 @@ class Checker:
         numbers = [entry["stage"] for entry in stages]
         if not self._stages_known(numbers, f"{where}.stages", found):
             return
+        twice = [k for k in range(1, len(stages)) if numbers[k] == numbers[k - 1]]
+        if twice or (len(stages) > 1 and numbers[0] == numbers[-1]):
+            place = f"{where}.stages[{(twice or [0])[0]}]"
+            found.append(Refusal("order", "a stage follows itself; give it one entry", place))
+            return
         changes = [self.interstage(a, b) for a, b in _pairs(stages)]
         for k, entry in enumerate(stages):
             whole = self._briefly(numbers[k - 1], numbers[k], numbers[(k + 1) % len(numbers)])
@@ -729,9 +734,11 @@ def _match(value: Any, shape: Any, where: Any, found: list[Refusal]) -> bool:
         said = f"{len(value)} entries; there may be {shape.least} to {shape.most}"
         found.append(Refusal("size", said, _place(where)))
         return False
-    count = len(found)
+    count, inner = len(found), shape.of
+    plain = type(inner) is _Whole
     for k, item in enumerate(value):
-        _match(item, shape.of, (where, k), found)
+        if not (plain and type(item) is int and inner.least <= item <= inner.most):
+            _match(item, inner, (where, k), found)
         if len(found) >= MOST_REFUSALS:
             break
     return len(found) == count

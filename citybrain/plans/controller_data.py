@@ -56,11 +56,7 @@ def controller_data(
     NetworkError
         If no pattern of the intersection's stages is lawful.
     """
-    data = _rules(network, signals, timings, i, time_zone)
-    bounds = red_bounds(signals, timings) if bounds is None else bounds
-    for group, bound in zip(data["groups"], bounds[signals.group_ptr[i] : signals.group_ptr[i + 1]], strict=True):
-        # The guard ends a yellow at a whole tick, the cabinet to the tenth: its red is longer by less than a tick.
-        group["red_bound"] = int(bound) + TENTHS_PER_SECOND if bound >= 0 else None
+    data = intersection_rules(network.intersection_id[i], signals, timings, i, time_zone, bounds)
     pattern = own_pattern(signals, i, data)
     data["patterns"] = [pattern]
     data["limits"]["cycle_min"] = min(SHORTEST_CYCLE, pattern["cycle"])
@@ -74,15 +70,23 @@ def config_hash(data: Document) -> str:
     return checker.hash_of(data)
 
 
-def _rules(network: Network, signals: Signals, timings: Timings, i: int, time_zone: str) -> Document:
-    """Everything but the patterns."""
+def intersection_rules(
+    name: str,
+    signals: Signals,
+    timings: Timings,
+    i: int,
+    time_zone: str = "UTC",
+    bounds: NDArray[np.int64] | None = None,
+) -> Document:
+    """Lay out groups, stages and limits: controller data without patterns and rings."""
+    bounds = red_bounds(signals, timings) if bounds is None else bounds
     groups = range(int(signals.group_ptr[i]), int(signals.group_ptr[i + 1]))
     lamps = slice(int(signals.lamp_ptr[i]), int(signals.lamp_ptr[i + 1]))
     cells = slice(int(signals.conflict_ptr[i]), int(signals.conflict_ptr[i + 1]))
     n = len(groups)
     return {
         "format": checker.DATA_FORMAT,
-        "intersection": network.intersection_id[i],
+        "intersection": name,
         "profile": timings.profile,
         "time_zone": time_zone,
         "groups": [
@@ -94,6 +98,8 @@ def _rules(network: Network, signals: Signals, timings: Timings, i: int, time_zo
                 "yellow": int(timings.yellow[g]),
                 "max_yellow": int(timings.max_yellow[g]),
                 "max_red": int(timings.max_red[g]),
+                # The guard ends a yellow at a whole tick, the cabinet to the tenth: its red is longer by less than one.
+                "red_bound": int(bounds[g]) + TENTHS_PER_SECOND if bounds[g] >= 0 else None,
             }
             for k, g in enumerate(groups)
         ],
