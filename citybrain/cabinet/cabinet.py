@@ -189,6 +189,12 @@ class Cabinet:
         self._settle(self._now)
         return True
 
+    def withdraw(self, now: int) -> None:
+        """Forget all plans: the centre has none for this intersection."""
+        self.advance(max(now, self._now))
+        self._fall_back()
+        self._settle(self._now)
+
     def seize(self, mode: Mode, stage: int, now: int) -> None:
         """Have a pre-emption or a hand at the cabinet ask for a stage, until :meth:`release`.
 
