@@ -21,7 +21,7 @@ from citybrain.errors import StoreError
 from citybrain.live.rows import Checkpoint, StoredBatch, StoredTick
 from citybrain.live.session import Session
 
-Piece = tuple[str, int]
+Piece = tuple[Path, int]
 """Folder and first tick of a piece."""
 
 TICKS = pa.schema(
@@ -53,14 +53,14 @@ _SCHEMAS = {"ticks": TICKS, "batches": BATCHES, "checkpoints": CHECKPOINTS}
 def path_of(piece: Piece, kind: str) -> Path:
     """File of a piece; ``kind`` is ticks, batches or checkpoints."""
     folder, first_tick = piece
-    return Path(folder) / f"{kind}-{first_tick:012d}.parquet"
+    return folder / f"{kind}-{first_tick:012d}.parquet"
 
 
 def move(session: Session, before_time: int, folder: Path) -> int:
     """Move what is older than ``before_time`` into pieces; see ``Store.archive``."""
-    moved = 0
+    folder, moved = folder.resolve(), 0
     while ticks := _next_ticks(session, before_time):
-        _move_piece(session, (str(folder.resolve()), ticks[0][0]), ticks)
+        _move_piece(session, (folder, ticks[0][0]), ticks)
         moved += len(ticks)
     return moved
 
@@ -96,7 +96,8 @@ def _move_piece(session: Session, piece: Piece, ticks: list[tuple[int, int, list
         session.rows(
             "INSERT INTO archives (first_tick, last_tick, first_time, last_time, first_batch, last_batch, folder) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            *(first, last, min(times), max(times), batches[0], batches[-1], piece[0]),
+            *(first, last, min(times), max(times), batches[0], batches[-1]),
+            str(piece[0].relative_to(session.home) if piece[0].is_relative_to(session.home) else piece[0]),
         )
         session.rows("DELETE FROM ticks WHERE number >= ? AND number <= ?", first, last)
         session.each("DELETE FROM batches WHERE number = ?", [(number,) for number in numbers["batches"]])
@@ -110,21 +111,22 @@ def last_tick(session: Session) -> int:
 
 def with_times(session: Session, from_time: int, to_time: int) -> list[Piece]:
     """Pieces that may hold ticks of a span of time."""
-    return session.rows(
-        "SELECT folder, first_tick FROM archives WHERE last_time >= ? AND first_time < ?", from_time, to_time
-    )
+    return _pieces(session, "WHERE last_time >= ? AND first_time < ?", from_time, to_time)
 
 
 def with_batches(session: Session, numbers: Sequence[int]) -> list[Piece]:
     """Pieces that may hold some of these batches."""
-    return session.rows(
-        "SELECT folder, first_tick FROM archives WHERE last_batch >= ? AND first_batch <= ?", min(numbers), max(numbers)
-    )
+    return _pieces(session, "WHERE last_batch >= ? AND first_batch <= ?", min(numbers), max(numbers))
 
 
 def newest_first(session: Session) -> list[Piece]:
     """Give all pieces, the newest first."""
-    return session.rows("SELECT folder, first_tick FROM archives ORDER BY first_tick DESC")
+    return _pieces(session, "ORDER BY first_tick DESC")
+
+
+def _pieces(session: Session, which: str, *values: int) -> list[Piece]:
+    rows = session.rows("SELECT folder, first_tick FROM archives " + which, *values)
+    return [(session.home / folder, first) for folder, first in rows]
 
 
 def _write(piece: Piece, kind: str, parts: Iterable[Sequence[Sequence[Any]]]) -> None:

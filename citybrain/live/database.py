@@ -6,6 +6,7 @@ table ``untaken``, and a tick lists what it took.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 from citybrain.errors import InputError
@@ -60,6 +61,8 @@ class Database(Protocol):
 
     errors: tuple[type[Exception], ...]
     """What the driver raises."""
+    home: Path
+    """Archives below it move with it."""
 
     def connect(self) -> Connection:
         """Open one more connection, on which a commit is on disk when it returns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -36,6 +37,7 @@ class PostgresDatabase:
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
 
     def __init__(self, address: str) -> None:
+        self.home = Path("/")
         self._address = address
         parts = urlsplit(address)
         self._name = f"{parts.hostname or 'local'}{parts.path}"  # without user and password

@@ -22,6 +22,7 @@ class Session:
     """A database that any thread may read and write. A context manager; ``close`` it when all threads are done."""
 
     def __init__(self, database: Database, *, create: bool = True) -> None:
+        self.home = database.home
         self._database = database
         self._idle: list[Connection] = []
         self._mine = threading.local()

@@ -37,6 +37,7 @@ class SqliteDatabase:
     errors: tuple[type[Exception], ...] = (sqlite3.Error, OverflowError)
 
     def __init__(self, folder: Path, *, create: bool) -> None:
+        self.home = folder.resolve()
         self.path = folder / FILE
         if not create:
             if not self.path.is_file():
