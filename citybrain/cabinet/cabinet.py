@@ -24,6 +24,8 @@ from citybrain.units import TENTHS_PER_SECOND
 _MINUTE = 600
 _FORESIGHT = 6000
 """A plan that becomes valid later is refused [tenths]."""
+_LONGEST_LEASE = 36_000
+"""No plan is followed for longer without a word from the centre, whatever it says [tenths]."""
 _SPLITS_LOGGED = 16
 _EVENTS_KEPT = 20_000
 _WAY_BACK = "short_way"
@@ -113,6 +115,11 @@ class Cabinet:
         return self._now
 
     @property
+    def due(self) -> int:
+        """When something happens next by itself."""
+        return self._next
+
+    @property
     def mode(self) -> Mode:
         """Who directs the stages."""
         return self._mode
@@ -156,9 +163,10 @@ class Cabinet:
             self._settle(self._now)
         self._now = to
 
-    def offer(self, plan: object, now: int) -> dict[str, Any]:
+    def offer(self, plan: object, now: int, lease_until: int | None = None) -> dict[str, Any]:
         """Take a plan or refuse it; returns the acknowledgement.
 
+        ``lease_until`` is the lease as the server has renewed it since it made the plan.
         A refused plan changes nothing of the one in hand, unless it is unlawful in itself, whatever is shown: then
         the cabinet trusts its author no longer and falls back at once.
         """
@@ -166,7 +174,7 @@ class Cabinet:
         newest = self._newest
         if newest is not None and isinstance(plan, dict) and plan.get("plan_id") == newest.plan_id:
             return self._acknowledge("accepted", plan)
-        refusal = self._refusal(plan)
+        refusal = self._refusal(plan, lease_until)
         if refusal is not None:
             if self._checker.check(plan):
                 self._fall_back()
@@ -175,7 +183,8 @@ class Cabinet:
         document: dict[str, Any] = plan  # type: ignore[assignment]  # the checker found it well formed
         taken = self._read_plan(document)
         self._pending = [p for p in self._pending if p.valid_from < taken.valid_from] + [taken]
-        self._before, self._lease = document, document["lease_until"]
+        self._before = document
+        self._lease = self._cut(max(document["lease_until"], lease_until or 0))
         self._settle(self._now)
         return self._acknowledge("accepted", plan)
 
@@ -185,7 +194,7 @@ class Cabinet:
         newest = self._newest
         if newest is None or newest.plan_id != plan_id:
             return False
-        self._lease = max(self._lease, lease_until)
+        self._lease = max(self._lease, self._cut(lease_until))
         self._settle(self._now)
         return True
 
@@ -366,7 +375,11 @@ class Cabinet:
         else:
             self._log(now, Code.UNIT_CONTROL, UnitControl.BACKUP)
 
-    def _refusal(self, plan: object) -> Refusal | None:
+    def _cut(self, lease_until: int) -> int:
+        """Lease as the cabinet grants it."""
+        return min(lease_until, self._now + _LONGEST_LEASE)
+
+    def _refusal(self, plan: object, lease_until: int | None) -> Refusal | None:
         """First reason to refuse a plan, None for a lawful one; the lamps are foreseen up to its begin."""
         begin = plan.get("valid_from") if isinstance(plan, dict) else None
         when = self._now
@@ -374,7 +387,7 @@ class Cabinet:
             if begin > when + _FORESIGHT:
                 return Refusal("range", f"it becomes valid more than {_FORESIGHT} tenths from now", "valid_from")
             when = begin
-        found = self._checker.check(plan, self._foresee(when), when, before=self._before)
+        found = self._checker.check(plan, self._foresee(when), when, before=self._before, lease_until=lease_until)
         return found[0] if found else None
 
     def _foresee(self, time: int) -> dict[str, Any]:
