@@ -25,7 +25,7 @@ MODES = ("add_only", "dwell", "short_way", "at_once")
 LARGEST = 2**53 - 1
 """Every JSON reader keeps integers up to here exactly."""
 MOST_STAGES, MOST_GROUPS, MOST_LAMPS, MOST_TEXT, MOST_NODES, MOST_LEVELS = 64, 256, 4096, 500, 2000, 6
-MOST_POLL, MOST_REFUSALS = 36000, 20
+MOST_RINGS, MOST_POLL, MOST_REFUSALS = 8, 36000, 20
 LONG_AGO = -(2**60)
 
 CODES = {
@@ -623,7 +623,7 @@ _PATTERN = {**_CLOCK, "stages": _Many({"stage": _COUNT, "split": _COUNT})}
 _BODY = {
     "schedule": {"stages": _Many({"stage": _COUNT, "begin": _TIME})},
     "pattern": _PATTERN,
-    "rings": {**_CLOCK, "rings": _Many(_Many({"phase": _COUNT, "split": _COUNT}, 16), 8)},
+    "rings": {**_CLOCK, "rings": _Many(_Many({"phase": _COUNT, "split": _COUNT}), MOST_RINGS)},
 }
 _PLAN = {
     "format": _Text((PLAN_FORMAT,)),
@@ -660,11 +660,10 @@ _GROUP = {
     "max_red": _COUNT,
     "red_bound": _Whole(none=True),
 }
-_PHASES = _Many(_Many(_COUNT), 8)
 _RINGS = {
     "phases": _Many({"phase": _COUNT, "groups": _Many(_COUNT, MOST_GROUPS)}),
-    "rings": _PHASES,
-    "barriers": _PHASES,
+    "rings": _Many(_Many(_COUNT), MOST_RINGS),
+    "barriers": _Many(_Many(_COUNT)),
 }
 _DATA = {
     "format": _Text((DATA_FORMAT,)),

@@ -1,148 +1,165 @@
 """Patterns in stages and in rings and barriers: two forms of the same plan. May import the checker.
 
-A *phase* is a set of groups that are green over the same stages. A *ring* is a sequence of phases, one of which is on
-at any time; all rings run at once and meet at *barriers*. Splits count from greens to greens in both forms.
+A *phase* is a set of groups that are green together for one stretch of the cycle. A *ring* is a sequence of phases,
+one of which is on at any time; all rings run at once and meet at *barriers*. A group of several phases (an overlap) is
+green in all of them. Splits count from greens to greens in both forms.
 
-Index letters: k entries of a pattern, p phases.
+Index letters: k entries of a pattern, g groups.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from itertools import combinations, islice, product
+from typing import TYPE_CHECKING, Any
 
 from citybrain.plans import checker
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 Document = dict[str, Any]
-
-
-class _Phase(NamedTuple):
-    """Groups that are green in ``length`` entries from entry ``first`` on."""
-
-    first: int
-    length: int
-    groups: tuple[int, ...]
+Span = tuple[int, int]
+"""First entry, counted from the origin of the rings, and number of entries."""
+_MOST_TRIES = 2000
 
 
 def find_rings(data: Document, pattern: Document) -> Document | None:
-    """Rings of a controller that runs a pattern, as they stand in controller data; None where it has none.
+    """Find the rings in which a pattern can be said, as they stand in controller data; None where there are none.
 
-    There are none if a group is always green or has several greens in a cycle, if there is no barrier, or if phases
-    do not follow each other without gaps in every ring.
+    Two rings of as many phases as possible come before one ring, and that before one phase per stage.
+
+    Parameters
+    ----------
+    data : controller data; their own rings are not looked at.
+    pattern : a lawful pattern in stages.
     """
-    stages = [entry["stage"] for entry in pattern["stages"]]
-    phases = _phases(data, stages)
-    if phases is None:
-        return None
-    n = len(stages)
-    starts = [{phase.first for phase in phases if k in _covered(phase, n)} == {k} for k in range(n)]
-    if True not in starts:
-        return None
-    origin = starts.index(True)
-    waiting = sorted(((phase.first - origin) % n, phase.groups, phase.length) for phase in phases)
-    rings: list[list[tuple[int, ...]]] = []
-    ends: list[int] = []
-    for first, groups, length in waiting:
-        ring = next((r for r, end in enumerate(ends) if end == first), None)
-        if ring is None:
-            if first > 0:
-                return None
-            rings.append([])
-            ends.append(0)
-            ring = len(rings) - 1
-        rings[ring].append(groups)
-        ends[ring] += length
-    return _numbered(data, pattern, rings) if set(ends) == {n} else None
-
-
-def _phases(data: Document, stages: list[int]) -> list[_Phase] | None:
-    """Phases of a cycle of stages, None where a group has no single green in it."""
-    n = len(stages)
-    members: dict[tuple[int, int], list[int]] = {}
-    for g in range(len(data["groups"])):
-        green = [data["stages"][stage]["aspects"][g] in "gG" for stage in stages]
-        firsts = [k for k in range(n) if green[k] and not green[k - 1]]
-        if not any(green):
-            continue
-        if len(firsts) != 1:
-            return None
-        members.setdefault((firsts[0], sum(green)), []).append(g)
-    return [_Phase(first, length, tuple(groups)) for (first, length), groups in members.items()]
-
-
-def _covered(phase: _Phase, n: int) -> set[int]:
-    return {(phase.first + k) % n for k in range(phase.length)}
-
-
-def _numbered(data: Document, pattern: Document, rings: list[list[tuple[int, ...]]]) -> Document | None:
-    """Give phases numbers, ring by ring, and find the barriers; None unless the pattern comes back exactly."""
-    phases: list[Document] = []
-    numbers: list[list[int]] = []
-    for ring in rings:
-        numbers.append(list(range(len(phases) + 1, len(phases) + len(ring) + 1)))
-        phases += [{"phase": p, "groups": list(groups)} for p, groups in zip(numbers[-1], ring, strict=True)]
-    found = {"phases": phases, "rings": numbers, "barriers": [[phase["phase"] for phase in phases]]}
-    whole = {**data, "rings": found}
-    splits = _splits(whole, pattern)
-    if splits is None:
-        return None
-    ends = [{sum(entry["split"] for entry in ring[: k + 1]): k for k in range(len(ring))} for ring in splits]
-    barriers = []
-    last = [0] * len(splits)
-    for end in sorted(set.intersection(*(set(of) for of in ends))):
-        barriers.append([p for r, ring in enumerate(numbers) for p in ring[last[r] : ends[r][end] + 1]])
-        last = [of[end] + 1 for of in ends]
-    found["barriers"] = barriers
-    return found
-
-
-def _splits(data: Document, pattern: Document) -> list[list[Document]] | None:
-    """Find the splits of every phase from the begin of the first ones on; None if they are not the pattern."""
-    entries = pattern["stages"]
-    n = len(entries)
-    groups = {phase["phase"]: phase["groups"][0] for phase in data["rings"]["phases"]}
-    green = [[data["stages"][entry["stage"]]["aspects"][g] in "gG" for entry in entries] for g in groups.values()]
-    if not all(any(line) for line in green):
-        return None
-    order = _origin(data, pattern)
-    if order is None:
-        return None
-    on = dict(zip(groups, green, strict=True))
-    rings = [
-        [{"phase": p, "split": sum(entries[k]["split"] for k in range(n) if on[p][k])} for p in ring]
-        for ring in data["rings"]["rings"]
-    ]
-    turned = [*entries[order:], *entries[:order]]
-    same = all(sum(entry["split"] for entry in ring) == pattern["cycle"] for ring in rings)
-    return rings if same and checker.stages_of(data, rings) == turned else None
-
-
-def _origin(data: Document, pattern: Document) -> int | None:
-    """Entry of the pattern with which the first phase of every ring begins."""
-    firsts = []
-    groups = {phase["phase"]: phase["groups"][0] for phase in data["rings"]["phases"]}
-    entries = pattern["stages"]
-    for ring in data["rings"]["rings"]:
-        green = [data["stages"][entry["stage"]]["aspects"][groups[ring[0]]] in "gG" for entry in entries]
-        firsts += [k for k in range(len(entries)) if green[k] and not green[k - 1]]
-    return firsts[0] if len(set(firsts)) == 1 else None
+    greens = _greens(data, pattern)
+    for origin, rings in islice(_candidates(greens), _MOST_TRIES):
+        turned = [*greens[origin:], *greens[:origin]]
+        found = _document(rings, turned)
+        if to_rings({**data, "rings": found}, pattern) is not None:
+            return found
+    return None
 
 
 def to_rings(data: Document, pattern: Document) -> Document | None:
     """Ring form of a lawful pattern in stages; None where the controller's rings cannot say it exactly.
 
-    The ring form begins with the first phases, so that the offset may refer to another stage than before; what is
-    shown at any time is the same.
+    The ring form begins with a barrier, so that its offset may refer to another stage than before; what is shown at
+    any time is the same.
     """
-    splits = _splits(data, pattern) if data["rings"] is not None else None
-    origin = _origin(data, pattern) if splits is not None else None
-    if origin is None:
+    if data["rings"] is None:
         return None
-    begin = checker.Checker(data).begins(pattern)[origin]
-    clock = {name: pattern[name] for name in ("pattern", "cycle", "offset_reference")}
-    return {**clock, "offset": (pattern["offset"] + begin) % pattern["cycle"], "rings": splits}
+    entries, greens = pattern["stages"], _greens(data, pattern)
+    for origin in range(len(entries)):
+        turned = [*entries[origin:], *entries[:origin]]
+        lines = [list(_tilings(data["rings"], ring, greens, origin)) for ring in data["rings"]["rings"]]
+        for tiling in islice(product(*lines), _MOST_TRIES):
+            rings = [
+                [{"phase": p, "split": sum(e["split"] for e in turned[a : a + n])} for p, (a, n) in line]
+                for line in tiling
+            ]
+            if checker.stages_of(data, rings) == turned and _meet(data["rings"]["barriers"], rings):
+                clock = {name: pattern[name] for name in ("pattern", "cycle", "offset_reference")}
+                begin = checker.Checker(data).begins(pattern)[origin]
+                return {**clock, "offset": (pattern["offset"] + begin) % pattern["cycle"], "rings": rings}
+    return None
 
 
 def to_stages(data: Document, rings: Document) -> Document | None:
     """Pattern in stages of a lawful pattern in ring form; None where phases that meet are no stage."""
     stages = checker.stages_of(data, rings["rings"]) if data["rings"] is not None else None
     return None if stages is None else {**{k: v for k, v in rings.items() if k != "rings"}, "stages": stages}
+
+
+def _greens(data: Document, pattern: Document) -> list[frozenset[int]]:
+    """Green groups of every entry."""
+    aspects = [data["stages"][entry["stage"]]["aspects"] for entry in pattern["stages"]]
+    return [frozenset(g for g, aspect in enumerate(text) if aspect in "gG") for text in aspects]
+
+
+def _candidates(greens: list[frozenset[int]]) -> Iterator[tuple[int, list[list[Span]]]]:
+    """Origins and rings that may do, the best first."""
+    n = len(greens)
+    pairs: list[tuple[int, list[list[Span]]]] = []
+    singles: list[tuple[int, list[list[Span]]]] = []
+    for origin in range(n):
+        turned = [*greens[origin:], *greens[:origin]]
+        arcs = {_arc([g in green for green in turned]) for g in frozenset[int]().union(*greens)}
+        chains = list(islice(_chains(sorted(arc for arc in arcs if arc), 0, n), 100))
+        singles += [(origin, [chain]) for chain in chains]
+        pairs += [(origin, [a, b]) for a, b in combinations(chains, 2) if not set(a) & set(b)]
+    yield from sorted(pairs, key=lambda pair: -sum(map(len, pair[1])))
+    yield from sorted(singles, key=lambda single: -len(single[1][0]))
+    yield 0, [[(k, 1) for k in range(n)]]
+
+
+def _arc(green: list[bool]) -> Span | None:
+    """Find the one stretch in which a group is green, None where there are several or none ends."""
+    n = sum(green)
+    first = green.index(True)
+    return (first, n) if n < len(green) and all(green[first : first + n]) else None
+
+
+def _chains(arcs: list[Span], begin: int, end: int) -> Iterator[list[Span]]:
+    """All sequences of arcs that fill a stretch without gaps."""
+    if begin == end:
+        yield []
+    for arc in arcs:
+        if arc[0] == begin and sum(arc) <= end:
+            for rest in _chains(arcs, sum(arc), end):
+                yield [arc, *rest]
+
+
+def _document(rings: list[list[Span]], greens: list[frozenset[int]]) -> Document:
+    """Give phases numbers, ring by ring, and the groups that are green throughout; find the barriers."""
+    spans = [span for ring in rings for span in ring]
+    phases = [
+        {"phase": p, "groups": sorted(frozenset.intersection(*greens[a : a + n]))}
+        for p, (a, n) in enumerate(spans, start=1)
+    ]
+    numbers = iter(range(1, len(spans) + 1))
+    numbered = [[(next(numbers), sum(span)) for span in ring] for ring in rings]
+    ends = sorted(set[int].intersection(*({end for _, end in ring} for ring in numbered)))
+    barriers = [
+        [p for ring in numbered for p, end in ring if last < end <= until]
+        for last, until in zip([0, *ends], ends, strict=False)
+    ]
+    return {"phases": phases, "rings": [[p for p, _ in ring] for ring in numbered], "barriers": barriers}
+
+
+def _tilings(
+    rings: Document, ring: list[int], greens: list[frozenset[int]], origin: int
+) -> Iterator[list[tuple[int, Span]]]:
+    """All ways to lay the phases of a ring over the entries of a pattern, in the order of the barriers."""
+    turned = [*greens[origin:], *greens[:origin]]
+    groups = {phase["phase"]: frozenset(phase["groups"]) for phase in rings["phases"]}
+    waiting = [[p for p in members if p in ring] for members in rings["barriers"]]
+    yield from _lay(waiting, groups, turned, 0)
+
+
+def _lay(
+    waiting: list[list[int]], groups: dict[int, frozenset[int]], greens: list[frozenset[int]], begin: int
+) -> Iterator[list[tuple[int, Span]]]:
+    left = [members for members in waiting if members]
+    if not left:
+        if begin == len(greens):
+            yield []
+        return
+    for p in left[0]:
+        rest = [[q for q in left[0] if q != p], *left[1:]]
+        for end in range(begin + 1, len(greens) + 1):
+            if not groups[p] <= greens[end - 1]:
+                break
+            for later in _lay(rest, groups, greens, end):
+                yield [(p, (begin, end - begin)), *later]
+
+
+def _meet(barriers: list[list[int]], rings: Iterable[list[Document]]) -> bool:
+    """Whether all rings reach every barrier at the same time."""
+    rings = list(rings)
+    for b in range(len(barriers)):
+        before = {p for members in barriers[: b + 1] for p in members}
+        if len({sum(entry["split"] for entry in ring if entry["phase"] in before) for ring in rings}) > 1:
+            return False
+    return True
