@@ -16,18 +16,18 @@ def pressure_of_movement(site: Site, state: TrafficState, m: int) -> float:
     """Saturation flow times (vehicles that want the movement, less those at its target by turning shares)."""
     network = site.network
     lane, target = int(network.move_from[m]), int(network.move_to[m])
-    waiting = float(state.turn_share[m]) * _at_stop_line(site, state, lane, 200.0)
+    waiting = float(state.turn_share[m]) * _at_stop_line(site, state, lane)
     ahead = 0.0
     for n in range(network.n_movements):
         if network.move_from[n] == target:
             share = float(state.turn_share[n])
-            ahead += share * share * _at_stop_line(site, state, target, 200.0)
+            ahead += share * share * _at_stop_line(site, state, target)
     return (waiting - ahead) / float(state.discharge[network.lane_approach[lane]])
 
 
 def wave_of_movement(site: Site, state: TrafficState, m: int) -> float:
     """Vehicles that want the movement and are queued or within 50 m of the stop line."""
-    return float(state.turn_share[m]) * _at_stop_line(site, state, int(site.network.move_from[m]), 50.0)
+    return float(state.turn_share[m]) * _at_stop_line(site, state, int(site.network.move_from[m]))
 
 
 def scores(site: Site, state: TrafficState, rule: str) -> dict[int, float]:
@@ -47,11 +47,11 @@ def scores(site: Site, state: TrafficState, rule: str) -> dict[int, float]:
     return total
 
 
-def _at_stop_line(site: Site, state: TrafficState, lane: int, sight: float) -> float:
-    """Vehicles queued for a stop line, also upstream of a full lane, or about to reach it; 0 without a stop line."""
+def _at_stop_line(site: Site, state: TrafficState, lane: int) -> float:
+    """Vehicles queued for a stop line, also upstream of a full lane, or within 50 m of it; 0 without a stop line."""
     a = int(site.network.lane_approach[lane])
     if a < 0:
         return 0.0
-    seconds = math.ceil(sight / site.network.lane_speed[lane])
+    seconds = math.ceil(50.0 / site.network.lane_speed[lane])
     coming = sum(float(x) for x in state.arrivals[a, :seconds])
     return float(state.queue[lane]) + float(state.spill[a]) + coming
