@@ -13,7 +13,12 @@ import typer
 import citybrain
 from citybrain.errors import InputError
 from citybrain_api import options as opt
+from citybrain_api.controller_commands import controller as run_controller
 from citybrain_api.failures import BAD_INPUT, FAILED, clear_errors, tell, tell_failures
+from citybrain_api.key_commands import keys_app
+from citybrain_api.ledger_commands import ledger_app
+from citybrain_api.plan_commands import plan_app
+from citybrain_api.serve_commands import serve as run_service
 
 if TYPE_CHECKING:
     from citybrain_sim.runs import RunSpec
@@ -165,6 +170,14 @@ def doctor(as_json: opt.Json = False) -> None:
             tables.console().print(tables.doctor(checks))
         if not examination.healthy(checks):
             raise typer.Exit(FAILED)
+
+
+SERVICE = "Live service"
+app.command("serve", rich_help_panel=SERVICE)(run_service)
+app.add_typer(keys_app, name="keys", rich_help_panel=SERVICE)
+app.command("controller", rich_help_panel=SERVICE)(run_controller)
+app.add_typer(plan_app, name="plan", rich_help_panel=SERVICE)
+app.add_typer(ledger_app, name="ledger", rich_help_panel=SERVICE)
 
 
 @app.command()
