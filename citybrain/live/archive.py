@@ -45,6 +45,7 @@ _STATEMENTS = {
     "batches": "SELECT number, sender, batch_id, received_at, judged, verdict FROM batches WHERE number IN",
     "checkpoints": "SELECT time, tick, version, data FROM checkpoints WHERE number IN",
 }
+_PIECES = "SELECT folder, first_tick FROM archives "
 _TICKS_A_PIECE = 600
 _ROWS_A_PART = 16
 _SCHEMAS = {"ticks": TICKS, "batches": BATCHES, "checkpoints": CHECKPOINTS}
@@ -125,7 +126,7 @@ def newest_first(session: Session) -> list[Piece]:
 
 
 def _pieces(session: Session, which: str, *values: int) -> list[Piece]:
-    rows = session.rows("SELECT folder, first_tick FROM archives " + which, *values)
+    rows = session.rows(_PIECES + which, *values)
     return [(session.home / folder, first) for folder, first in rows]
 
 
