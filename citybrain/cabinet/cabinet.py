@@ -387,7 +387,9 @@ class Cabinet:
             if begin > when + _FORESIGHT:
                 return Refusal("range", f"it becomes valid more than {_FORESIGHT} tenths from now", "valid_from")
             when = begin
-        found = self._checker.check(plan, self._foresee(when), when, before=self._before, lease_until=lease_until)
+        # What the plan in hand would begin at that very moment is not begun: the new plan is taken up first.
+        shown = self._foresee(max(self._now, when - 1))
+        found = self._checker.check(plan, shown, when, before=self._before, lease_until=lease_until)
         return found[0] if found else None
 
     def _foresee(self, time: int) -> dict[str, Any]:
