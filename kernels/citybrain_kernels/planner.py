@@ -81,15 +81,25 @@ def foretell_gaps(
 
 @kernel
 def foes_stand(
-    pair: int, h: int, begin: int, q0: int, state: F32, queue: F32, foe_ptr: I32, foe_queue: I32, weights: Weights
+    pair: int,
+    h: int,
+    begin: int,
+    q0: int,
+    t: int,
+    b: int,
+    queues: F32,
+    queue: F32,
+    foe_ptr: I32,
+    foe_queue: I32,
+    weights: Weights,
 ) -> bool:
-    """Tell whether foes queued in the parent node (``state`` [Lmax, 5]) still discharge in second h.
+    """Tell whether foes queued in the parent node (t, b) still discharge in second h.
 
     They do so from second ``begin`` on.
     """
     for f in range(foe_ptr[pair], foe_ptr[pair + 1]):
         foe = foe_queue[f]
-        standing = state[foe, LEFT]
+        standing = queues[t, b, foe, LEFT]
         if standing > 0.5 and h < begin + weights.start_loss + standing / max(queue[q0 + foe, RATE], 0.02):
             return True
     return False
@@ -105,8 +115,8 @@ def roll(
     v_base: int,
     n: int,
     q0: int,
-    before: F32,
-    after: F32,
+    b: int,
+    queues: F32,
     queue: F32,
     arrivals: F32,
     sums: F64,
@@ -115,18 +125,23 @@ def roll(
     foe_ptr: I32,
     foe_queue: I32,
     weights: Weights,
-) -> float:
-    """Carry queues ``before`` [Lmax, 5] from second t to ``end`` into ``after``; return what it costs [veh s].
+    bound: float,
+) -> tuple[float, float]:
+    """Carry the queues of node (t, b) from second t to ``end`` into the spare node.
+
+    Returns what it costs and an estimate of what serving the queues after the horizon will cost [veh s]. Neither
+    ever shrinks from queue to queue, so the work stops as soon as their sum is beyond ``bound``.
 
     From t to ``begin`` an interstage runs between the stages with pairs ``v_from`` and ``v_to``: queues green in
     both go on, those that end use the first ``yellow_use`` seconds. From ``begin`` on ``v_to`` is shown. Red queues
     and empty green ones take one step whatever the time, by ``sums``: that is most of them.
     """
-    cost = 0.0
+    cost, later = 0.0, 0.0
+    spare = queues.shape[0] - 1
     for l in range(n):
         k = q0 + l
-        left, wait, age = before[l, LEFT], before[l, WAIT], before[l, AGE]
-        open_share, sent = before[l, OPEN], before[l, SENT]
+        left, wait, age = queues[t, b, l, LEFT], queues[t, b, l, WAIT], queues[t, b, l, AGE]
+        open_share, sent = queues[t, b, l, OPEN], queues[t, b, l, SENT]
         went = serve[v_from + l, PROTECTED] + serve[v_from + l, PERMISSIVE] > 0.0
         goes = serve[v_to + l, PROTECTED] + serve[v_to + l, PERMISSIVE] > 0.0
         stops = begin if went and goes else min(t + weights.yellow_use, begin) if went else t
@@ -167,7 +182,7 @@ def roll(
                     factor = open_share
                     if permissive > 0.0:
                         gap = chance[pair - v_base, h]
-                        if foes_stand(pair, h, h0, q0, before, queue, foe_ptr, foe_queue, weights):
+                        if foes_stand(pair, h, h0, q0, t, b, queues, queue, foe_ptr, foe_queue, weights):
                             gap = weights.sneak
                         factor *= (green - permissive + permissive * gap) / green
                     if left <= 0.01:
@@ -189,131 +204,49 @@ def roll(
                     cost += left * (1.0 + max(0.0, wait - weights.patience) / weights.patience)
                 else:
                     wait = 0.0
-        after[l, LEFT] = left
-        after[l, WAIT] = wait
-        after[l, AGE] = age
-        after[l, OPEN] = open_share
-        after[l, SENT] = sent
-    return cost
+        queues[spare, 0, l, LEFT] = left
+        queues[spare, 0, l, WAIT] = wait
+        queues[spare, 0, l, AGE] = age
+        queues[spare, 0, l, OPEN] = open_share
+        queues[spare, 0, l, SENT] = sent
+        if queues[spare, 0, l, LEFT] > 0.01:
+            later += tail_cost(queues[spare, 0, l, LEFT], queues[spare, 0, l, WAIT], queue[k, RATE], goes, weights)
+        if cost + weights.tail * later > bound:
+            break
+    return cost, weights.tail * later
 
 
 @kernel
-def tail_cost(v: int, n: int, q0: int, state: F32, queue: F32, serve: F32, weights: Weights) -> float:
-    """Estimate what serving the queues ``state`` [Lmax, 5] after the horizon will cost [veh s]."""
-    total = 0.0
-    for l in range(n):
-        left = state[l, LEFT]
-        if left > 0.01:
-            each = 0.5 * left / max(queue[q0 + l, RATE], 0.05)
-            if serve[v + l, PROTECTED] + serve[v + l, PERMISSIVE] <= 0.0:
-                each += weights.tail_red
-            total += left * each * (1.0 + max(0.0, state[l, WAIT] - weights.patience) / weights.patience)
-    return weights.tail * total
+def tail_cost(left: float, wait: float, rate: float, green: bool, weights: Weights) -> float:
+    """Estimate what serving a queue after the horizon will cost [veh s], before the weight of the tail."""
+    each = 0.5 * left / max(rate, 0.05)
+    if not green:
+        each += weights.tail_red
+    return left * each * (1.0 + max(0.0, wait - weights.patience) / weights.patience)
 
 
 @kernel
-def insert(t: int, n: int, filled: I32, place: I32, value: F32, queues: F32) -> None:
-    """Put the child built in the spare row among the nodes of second t, if it is good enough."""
-    spare = filled.shape[0] - 1
-    score = value[spare, 0, SCORE]
-    slot = -1
+def find_slot(t: int, stage: int, since: int, filled: I32, place: I32, value: F32) -> int:
+    """Find the node of second t that a child must beat; the first free one, where there is nobody to beat.
+
+    That is the node with the same stage since the same second, or else the worst.
+    """
     worst = 0
     for b in range(filled[t]):
-        if place[t, b, STAGE] == place[spare, 0, STAGE] and place[t, b, SINCE] == place[spare, 0, SINCE]:
-            if value[t, b, SCORE] <= score:
-                return
-            slot = b
-            break
+        if place[t, b, STAGE] == stage and place[t, b, SINCE] == since:
+            return b
         if value[t, b, SCORE] > value[t, worst, SCORE]:
             worst = b
-    if slot < 0:
-        if filled[t] < place.shape[1]:
-            slot = filled[t]
-            filled[t] += 1
-        elif score < value[t, worst, SCORE]:
-            slot = worst
-        else:
-            return
-    for c in range(3):
-        place[t, slot, c] = place[spare, 0, c]
-    for c in range(2):
-        value[t, slot, c] = value[spare, 0, c]
-    for l in range(n):
-        for c in range(5):
-            queues[t, slot, l, c] = queues[spare, 0, l, c]
+    return filled[t] if filled[t] < place.shape[1] else worst
 
 
 @kernel
-def expand(
-    t: int,
-    b: int,
-    target: int,
-    change: int,
-    least: int,
-    n: int,
-    q0: int,
-    v_base: int,
-    filled: I32,
-    place: I32,
-    value: F32,
-    queues: F32,
-    queue: F32,
-    arrivals: F32,
-    sums: F64,
-    chance: F64,
-    serve: F32,
-    foe_ptr: I32,
-    foe_queue: I32,
-    weights: Weights,
-) -> None:
-    """Build one child of node (t, b): hold its stage for a step, or change to stage ``target`` for ``least`` seconds.
-
-    Children end on the grid of decisions, so that few seconds hold all nodes.
-    """
-    horizon = filled.shape[0] - 2
-    spare = horizon + 1
-    stage = place[t, b, STAGE]
-    v_to = v_base + target * n
-    v_from = v_base + stage * n if stage >= 0 else v_to
-    begin = min(t + change, horizon)
-    length = change + least if target != stage else weights.step
-    end = min(t + (length + weights.step - 1) // weights.step * weights.step, horizon)
-    before, after = queues[t, b], queues[spare, 0]
-    cost = value[t, b, COST] + roll(
-        t,
-        begin,
-        end,
-        v_from,
-        v_to,
-        v_base,
-        n,
-        q0,
-        before,
-        after,
-        queue,
-        arrivals,
-        sums,
-        chance,
-        serve,
-        foe_ptr,
-        foe_queue,
-        weights,
-    )
-    place[spare, 0, STAGE] = target
-    place[spare, 0, SINCE] = place[t, b, SINCE] if target == stage else begin
-    place[spare, 0, PARENT] = t * place.shape[1] + b
-    value[spare, 0, COST] = cost
-    value[spare, 0, SCORE] = cost + tail_cost(v_to, n, q0, after, queue, serve, weights)
-    insert(end, n, filled, place, value, queues)
-
-
-@kernel
-def wanted(v: int, t: int, until: int, n: int, state: F32, sums: F64, serve: F32) -> bool:
-    """Tell whether anybody whom the stage with pairs v serves waits now or comes before second ``until``."""
+def wanted(v: int, t: int, b: int, until: int, n: int, queues: F32, sums: F64, serve: F32) -> bool:
+    """Tell whether anybody whom the stage with pairs v serves waits in node (t, b) or comes before ``until``."""
     last = min(until, sums.shape[2] - 2)
     for l in range(n):
         if serve[v + l, PROTECTED] + serve[v + l, PERMISSIVE] > 0.0 and (
-            state[l, LEFT] > 0.01 or sums[l, 0, last] - sums[l, 0, t] > 0.05
+            queues[t, b, l, LEFT] > 0.01 or sums[l, 0, last] - sums[l, 0, t] > 0.05
         ):
             return True
     return False
@@ -402,30 +335,39 @@ def plan_one(
         queues[0, 0, l, SENT] = 0.0
     for t in range(horizon):
         for b in range(filled[t]):
-            shown = place[t, b, STAGE]
+            shown, shown_since, so_far = place[t, b, STAGE], place[t, b, SINCE], value[t, b, COST]
             source = stage_row[s0 + shown] - row_base if shown >= 0 else row - row_base
             for q in range(n_stages):
                 seconds = change[change_base + source * n_stages + q]
-                least = keep[change_base + source * n_stages + q]
+                length = seconds + keep[change_base + source * n_stages + q]
+                v_to = v_base + q * n
+                v_from = v_base + shown * n if shown >= 0 else v_to
                 if q == shown:
-                    seconds = 0
+                    seconds, length = 0, weights.step
                 elif shown >= 0:
-                    if place[t, b, SINCE] < 0 and t < hold[s0 + q]:
+                    if shown_since < 0 and t < hold[s0 + q]:
                         continue
-                    if not wanted(v_base + q * n, t, t + seconds + least, n, queues[t, b], sums, serve):
+                    if not wanted(v_to, t, b, t + length, n, queues, sums, serve):
                         continue
-                expand(
+                # Children end on the grid of decisions, so that few seconds hold all nodes.
+                begin = min(t + seconds, horizon)
+                end = min(t + (length + weights.step - 1) // weights.step * weights.step, horizon)
+                since = shown_since if q == shown else begin
+                slot = find_slot(end, q, since, filled, place, value)
+                bound = math.inf
+                if slot < filled[end]:
+                    # The margin is for rounding, which may let the sums shrink a little.
+                    bound = value[end, slot, SCORE] * (1.0 + 1e-9) + 1e-9 - so_far
+                more, later = roll(
                     t,
-                    b,
-                    q,
-                    seconds,
-                    least,
+                    begin,
+                    end,
+                    v_from,
+                    v_to,
+                    v_base,
                     n,
                     q0,
-                    v_base,
-                    filled,
-                    place,
-                    value,
+                    b,
                     queues,
                     queue,
                     arrivals,
@@ -435,7 +377,22 @@ def plan_one(
                     foe_ptr,
                     foe_queue,
                     weights,
+                    bound,
                 )
+                value[horizon + 1, 0, COST] = so_far + more
+                value[horizon + 1, 0, SCORE] = so_far + more + later
+                if slot == filled[end]:
+                    filled[end] += 1
+                elif value[horizon + 1, 0, SCORE] >= value[end, slot, SCORE]:
+                    continue
+                place[end, slot, STAGE] = q
+                place[end, slot, SINCE] = since
+                place[end, slot, PARENT] = t * place.shape[1] + b
+                for c in range(2):
+                    value[end, slot, c] = value[horizon + 1, 0, c]
+                for l in range(n):
+                    for c in range(5):
+                        queues[end, slot, l, c] = queues[horizon + 1, 0, l, c]
     best = 0
     for b in range(1, filled[horizon]):
         if value[horizon, b, SCORE] < value[horizon, best, SCORE]:
