@@ -301,9 +301,8 @@ class Checker:
             return lamps, -1, LONG_AGO, latest
         finished = LONG_AGO
         if shown["changing"]:
-            # The change began before; only what has ended already can still delay it.
-            finished = self._change(lamps, LONG_AGO, shown["stage"], shown["since"], "shown", [])
-            finished = max(finished, latest)
+            # It had not been finished at the latest time that the report knows.
+            finished = self._change(lamps, LONG_AGO, shown["stage"], latest, "shown", [])
         return lamps, shown["stage"], finished, latest
 
     def _change(self, lamps: _Lamps, finished: int, target: int, begin: int, where: str, found: list[Refusal]) -> int:
@@ -697,12 +696,11 @@ def _say(value: Any) -> str:
 def _place(where: Any) -> str:
     """Write a place, a pair of the place around it and a name or number, as text."""
     if not isinstance(where, tuple):
-        return str(where)
+        return str(where) or "document"
     outer, inner = where
-    before = _place(outer)
     if isinstance(inner, int):
-        return f"{before}[{inner}]"
-    return f"{before}.{inner}" if before else str(inner)
+        return f"{_place(outer)}[{inner}]"
+    return f"{_place(outer)}.{inner}" if outer else str(inner)
 
 
 def _match(value: Any, shape: Any, where: Any, found: list[Refusal]) -> bool:
