@@ -19,7 +19,7 @@ from citybrain_api.client_calls import Answer, Call, Document, Poll, ProblemErro
 __all__ = ["AsyncClient", "Client", "Poll", "ProblemError", "ServiceError", "Verdicts"]
 
 T = TypeVar("T")
-_CONNECT_S = 5.0
+_ANSWER_S = 10.0
 
 
 class Client:
@@ -29,6 +29,7 @@ class Client:
     ----------
     url : of the service, without ``/v1``.
     key : goes with every request; None for what needs none.
+    answer_s : how long an answer may take, beside what the server was asked to wait [s].
 
     Raises
     ------
@@ -36,8 +37,9 @@ class Client:
         If the address is not one of HTTP.
     """
 
-    def __init__(self, url: str, key: str | None = None) -> None:
+    def __init__(self, url: str, key: str | None = None, answer_s: float = _ANSWER_S) -> None:
         self._http = httpx.Client(**_settings(url, key))
+        self._answer_s = answer_s
 
     def __enter__(self) -> Self:
         """Keep connections open for a block."""
@@ -129,7 +131,7 @@ class Client:
 
     def _do(self, call: Call[T]) -> T:
         try:
-            with self._http.stream(**_request(call)) as response:
+            with self._http.stream(**_request(call, self._answer_s)) as response:
                 body = bytearray()
                 for part in response.iter_bytes():
                     _take(body, part)
@@ -141,8 +143,9 @@ class Client:
 class AsyncClient:
     """Client for ``asyncio``; use it as an async context manager, or close it. See ``Client``."""
 
-    def __init__(self, url: str, key: str | None = None) -> None:
+    def __init__(self, url: str, key: str | None = None, answer_s: float = _ANSWER_S) -> None:
         self._http = httpx.AsyncClient(**_settings(url, key))
+        self._answer_s = answer_s
 
     async def __aenter__(self) -> Self:
         """Keep connections open for a block."""
@@ -235,9 +238,10 @@ class AsyncClient:
         return await self._do(calls.get("/v1/ledger/explain", intersection=intersection, time=at))
 
     async def _do(self, call: Call[T]) -> T:
+        limit = self._answer_s + call.wait_s
         # An answer that drips keeps every single read within its limit: the whole has one too.
         try:
-            async with asyncio.timeout(_CONNECT_S + call.answer_s), self._http.stream(**_request(call)) as response:
+            async with asyncio.timeout(limit), self._http.stream(**_request(call, self._answer_s)) as response:
                 body = bytearray()
                 async for part in response.aiter_bytes():
                     _take(body, part)
@@ -245,7 +249,7 @@ class AsyncClient:
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
         except TimeoutError:
-            raise ServiceError(f"no whole answer to {call.path} within {call.answer_s:.0f} s") from None
+            raise ServiceError(f"no whole answer to {call.path} within {limit:g} s") from None
 
 
 def _settings(url: str, key: str | None) -> dict[str, Any]:
@@ -264,14 +268,14 @@ def _settings(url: str, key: str | None) -> dict[str, Any]:
     return {"base_url": base, "headers": headers, "trust_env": False}
 
 
-def _request(call: Call[Any]) -> dict[str, Any]:
+def _request(call: Call[Any], answer_s: float) -> dict[str, Any]:
     return {
         "method": call.method,
         "url": call.path,
         "params": dict(call.query),
         "headers": dict(call.headers),
         "content": call.body,
-        "timeout": httpx.Timeout(call.answer_s, connect=_CONNECT_S),
+        "timeout": httpx.Timeout(answer_s + call.wait_s, connect=answer_s),
     }
 
 

@@ -14,8 +14,6 @@ T = TypeVar("T")
 Document = dict[str, Any]
 ARROW = "application/vnd.apache.arrow.stream"
 LARGEST_ANSWER = 64 * 2**20
-ANSWER_S = 10.0
-"""For so long a server may think, beside what it was asked to wait [s]."""
 
 
 class ServiceError(CityBrainError):
@@ -88,7 +86,8 @@ class Call(Generic[T]):
     query: Mapping[str, str | int | float] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    answer_s: float = ANSWER_S
+    wait_s: float = 0.0
+    """How long the server is asked to wait before it answers."""
     expected: str | None = None
     """Code of a refusal that ``read`` reads too."""
 
@@ -161,7 +160,7 @@ def poll(intersection: str, plan_id: str | None, wait_s: float) -> Call[Poll]:
     headers = {} if plan_id is None else {"If-None-Match": f'"{plan_id}"'}
     query = {"wait": wait_s} if wait_s else {}
     path = one(intersection, "/plan")
-    return Call("GET", path, _read_poll, query, headers, answer_s=ANSWER_S + wait_s, expected="no_plan")
+    return Call("GET", path, _read_poll, query, headers, wait_s=wait_s, expected="no_plan")
 
 
 def _read_poll(answer: Answer) -> Poll:
@@ -204,7 +203,7 @@ def _bytes(document: Document) -> bytes:
 def time(engine: int | None, wait_s: float) -> Call[Document]:
     """Ask for the clocks; wait for the engine's."""
     query = {} if engine is None else {"engine": engine, "wait": wait_s}
-    return Call("GET", "/v1/time", _document, query, answer_s=ANSWER_S + wait_s)
+    return Call("GET", "/v1/time", _document, query, wait_s=wait_s)
 
 
 def override(intersection: str, kind: str, value: int | None, who: str, why: str, until: int) -> Call[Document]:

@@ -67,7 +67,7 @@ async def _run(url: str, key: str | None, settings: ControllerSettings) -> None:
     from citybrain.clock import utc_now  # noqa: PLC0415 - with the rest
     from citybrain.randomness import generator  # noqa: PLC0415 - numpy
     from citybrain_api.client import AsyncClient  # noqa: PLC0415 - httpx is slow to import
-    from citybrain_api.controller_loop import Controller  # noqa: PLC0415 - likewise
+    from citybrain_api.controller_loop import ANSWER_S, Controller  # noqa: PLC0415 - likewise
 
     def report(line: str) -> None:
         typer.echo(f"{utc_now():%H:%M:%S} {settings.intersection}: {line}")
@@ -77,5 +77,5 @@ async def _run(url: str, key: str | None, settings: ControllerSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     # Polls of many controllers must not keep step with each other: the operating system draws the seed.
     jitter = generator(int.from_bytes(os.urandom(4), "big"), "polls of a controller")
-    async with AsyncClient(url, key) as client:
+    async with AsyncClient(url, key, ANSWER_S) as client:
         await Controller(settings, client, jitter, report).run(stop)

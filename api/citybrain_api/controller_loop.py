@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from citybrain.cabinet import Cabinet
+from citybrain.cabinet import Cabinet, Mode
 from citybrain.cabinet.event_files import EventFile
 from citybrain.clock import Clock, Stopwatch, WallClock, stopwatch
 from citybrain_api.client import AsyncClient, Poll, ProblemError, ServiceError
 
+ANSWER_S = 3.0
+"""A controller waits no longer for an answer [s]: the next poll is worth more."""
 _SAMPLES = 5
 _TOLERATED = 3
 """Skew that is left alone [tenths]."""
@@ -27,6 +29,7 @@ _ASLEEP = 30
 """Lamps not looked after for longer stood still: the machine slept [tenths]."""
 _POLL_TENTHS = (2, 300)
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S, _LONGEST_RETRY_S = 0.2, 30.0, 120.0
+_RETELL_S = 5.0
 _TELL_EVERY = 100
 """An acknowledgement goes out at least every so often [tenths]."""
 
@@ -115,7 +118,8 @@ class Controller:
         self._failures = 0
         self._poll_after = 10
         self._told: dict[bool, tuple[tuple[object, ...], int]] = {}
-        self._mode = ""
+        self._mode = Mode.TIME_OF_DAY
+        self._changed, self._wake = asyncio.Event(), asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Control the intersection until ``stop`` is set.
@@ -134,13 +138,15 @@ class Controller:
         with contextlib.ExitStack() as files:
             path = self._settings.events
             file = files.enter_context(EventFile(path, self.cabinet.intersection)) if path else None
-            polling = asyncio.create_task(self._keep_polling(stop))
+            talk = [asyncio.create_task(self._keep_polling(stop)), asyncio.create_task(self._keep_telling(stop))]
             try:
                 await self._keep_lamps(stop, file)
             finally:
-                polling.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await polling
+                for task in talk:
+                    task.cancel()
+                for outcome in await asyncio.gather(*talk, return_exceptions=True):
+                    if isinstance(outcome, Exception):
+                        raise outcome
 
     async def _fetch_data(self, stop: asyncio.Event) -> dict[str, Any] | None:
         """Ask for the controller data until they come."""
@@ -163,9 +169,14 @@ class Controller:
             rows = self.cabinet.events()
             if file is not None:
                 file.write(rows)
+            if self.cabinet.mode != self._mode:
+                self._mode = self.cabinet.mode
+                self._report(f"mode {self._mode}")
+                self._changed.set()
             if stop.is_set():
                 return
-            await _pause(stop, min(10, max(1, self.cabinet.due - now)) / 10)
+            await _pause(self._wake, min(10, max(1, self.cabinet.due - now)) / 10)
+            self._wake.clear()
 
     def _look_after(self, now: int) -> int:
         """Bring the cabinet up to now; a jump of the clock changes no lamp."""
@@ -183,6 +194,18 @@ class Controller:
             except ServiceError as error:
                 pause = self._after_failure(error)
             await _pause(stop, pause)
+
+    async def _keep_telling(self, stop: asyncio.Event) -> None:
+        """Acknowledge every change of mode, even while polls fail or hang."""
+        while not stop.is_set():
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                now = self._look_after(self._time.now())
+                await self._tell(self.cabinet.ack(now), now)
+            except ServiceError:
+                self._changed.set()
+                await _pause(stop, _RETELL_S)
 
     async def _poll(self) -> float:
         """Poll once, and do what follows; returns how long to wait before the next poll [s]."""
@@ -205,6 +228,7 @@ class Controller:
         cabinet, now = self.cabinet, self._look_after(self._time.now())
         if poll.kind == "plan":
             ack = cabinet.offer(poll.plan, now, poll.lease_until)
+            self._wake.set()
             if ack["verdict"] == "refused":
                 self._report(f"plan {ack['seq']} refused: {ack['code']}: {ack['sentence']}")
             elif isinstance(poll.plan, dict):
@@ -214,6 +238,7 @@ class Controller:
             cabinet.withdraw(now)
         elif asked is not None and poll.lease_until is not None:
             cabinet.renew(asked, poll.lease_until, now)
+        self._wake.set()
         await self._tell(cabinet.ack(now), now)
 
     async def _tell(self, ack: dict[str, Any], now: int) -> None:
@@ -225,9 +250,6 @@ class Controller:
             return
         await self._client.acknowledge(self._settings.intersection, ack)
         self._told[offered] = news, now
-        if ack["mode"] != self._mode:
-            self._mode = ack["mode"]
-            self._report(f"mode {self._mode}")
 
     def _after_failure(self, error: ServiceError) -> float:
         """Report a failure, and say how long to wait [s]: longer every time, unless the service names a time."""
@@ -237,10 +259,10 @@ class Controller:
         pause = min(_LONGEST_PAUSE_S, _SHORTEST_PAUSE_S * 2 ** min(self._failures, 10))
         if isinstance(error, ProblemError) and error.retry_after_s is not None:
             pause = max(pause, min(error.retry_after_s, _LONGEST_RETRY_S))
-        return pause * float(self._generator.uniform(0.75, 1.0))
+        return float(pause * self._generator.uniform(0.75, 1.0))
 
 
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait, but not beyond the stop."""
+async def _pause(event: asyncio.Event, seconds: float) -> None:
+    """Wait, but not beyond an event."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        await asyncio.wait_for(event.wait(), seconds)
