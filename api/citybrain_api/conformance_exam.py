@@ -87,7 +87,7 @@ class Examination:
         self.data = crossing(intersection, pace)
         self.pace = pace
         self.poll_after = max(2, round(10 * pace))
-        self.lease = round(150 * pace)
+        self.lease = round(100 * pace)
         self.patience_s = max(_LEAST_PATIENCE_S, 30 * pace)
         self.skew = 0
         self.published: Document | None = None
