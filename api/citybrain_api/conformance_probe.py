@@ -96,7 +96,7 @@ class Probe:
             raise UnmetError(f"{asked}: the problem document lacks status, title or detail")
 
     def data(self) -> Document:
-        """Controller data, once asked for."""
+        """Return the controller data, asked for once."""
         if self._data is None:
             answer = self.ask("GET", self.one("/data"))
             if answer.status_code != 200:

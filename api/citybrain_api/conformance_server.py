@@ -189,7 +189,7 @@ def takes_acks(probe: Probe) -> None:
 
 def refuses_bad_acks(probe: Probe) -> None:
     """See that what is no acknowledgement, or another intersection's, is refused."""
-    bad = (
+    bad: tuple[dict[str, Any], ...] = (
         acknowledgement(probe, format="citybrain/ack/0"),
         acknowledgement(probe, intersection="another"),
         acknowledgement(probe, verdict="perhaps"),
