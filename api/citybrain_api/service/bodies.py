@@ -37,6 +37,17 @@ def media_type(request: Request, *taken: str) -> str:
     return found
 
 
+def json_only(request: Request) -> None:
+    """Refuse a body that is not said to be JSON.
+
+    Raises
+    ------
+    ProblemError
+        415, see :func:`media_type`.
+    """
+    media_type(request, JSON)
+
+
 async def read_document(request: Request) -> Any:
     """Read a JSON body.
 

@@ -19,7 +19,6 @@ RETRY_S = 5
 """What a client is told to wait where nothing better is known [s]."""
 
 MEANINGS = {
-    304: ("not_modified", "Your plan is the plan in force; nothing to read. Your lease is in `Plan-Lease-Until`."),
     400: ("unreadable", "The body is neither JSON nor an Arrow stream that can be read."),
     401: ("key_needed", "The key is missing, unknown or revoked."),
     403: ("not_yours", "The key is valid, but not for this."),
@@ -99,14 +98,17 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _bug)
 
 
+def component(name: str, example: object) -> dict[str, Any]:
+    """Return how the OpenAPI document tells of a JSON body that is one of the street's documents."""
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": example}}
+
+
 def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return how the OpenAPI document tells of these statuses."""
     found: dict[int | str, dict[str, Any]] = {}
     for status in sorted({*statuses, 500}):
         code, meaning = MEANINGS[status]
         found[status] = {"description": meaning}
-        if status < 400:
-            continue
         example = {
             "type": f"urn:citybrain:problem:{code}",
             "title": HTTPStatus(status).phrase,

@@ -8,7 +8,7 @@ from citybrain_api.service.access import FieldKey, ServiceNeeded
 from citybrain_api.service.bodies import ARROW, take_observations
 from citybrain_api.service.documents import Verdicts
 from citybrain_api.service.examples import OBSERVATIONS, VERDICTS
-from citybrain_api.service.problems import declared
+from citybrain_api.service.problems import component, declared
 
 router = APIRouter(tags=["field devices"])
 
@@ -20,7 +20,7 @@ router = APIRouter(tags=["field devices"])
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"example": OBSERVATIONS},
+                **component("Observations", OBSERVATIONS),
                 ARROW: {"schema": {"type": "string", "format": "binary"}},
             },
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -19,17 +19,18 @@ from citybrain_api.service.access import (
     ServiceNeeded,
     intersection_of,
 )
+from citybrain_api.service.bodies import json_only
 from citybrain_api.service.core import EVENT_STREAM, Service
 from citybrain_api.service.examples import PLAN, TICK_EVENT
 from citybrain_api.service.keys import Principal
-from citybrain_api.service.problems import ProblemError, declared
+from citybrain_api.service.problems import ProblemError, component, declared
 from citybrain_api.service.routes.plans import ONE
 from citybrain_api.service.streams import network_events
 
 router = APIRouter(tags=["people"])
 Seq = Annotated[int, Path(ge=1, le=doc.LATEST, description="`seq` of the plan.", examples=[7])]
 READ = (401, 403, 422, 429)
-CHANGE = (400, 401, 403, 408, 413, 422, 429, 503)
+CHANGE = (400, 401, 403, 408, 413, 415, 422, 429, 503)
 
 
 @router.get("/v1/intersections", summary="All intersections", responses=declared(401, 403, 429))
@@ -81,7 +82,8 @@ def difference(
 @router.get(
     ONE + "/plans/{seq}",
     summary="One plan",
-    responses={200: {"content": {"application/json": {"example": PLAN}}}, **declared(*READ, 404, 410, 503)},
+    response_model=None,
+    responses={200: {"content": component("Plan", PLAN)}, **declared(*READ, 404, 410, 503)},
 )
 def one_plan(intersection: IntersectionId, seq: Seq, shared: ServiceNeeded, key: PersonKey) -> dict[str, Any]:
     """Return a published plan, in force or not."""
@@ -91,6 +93,7 @@ def one_plan(intersection: IntersectionId, seq: Seq, shared: ServiceNeeded, key:
 @router.post(
     ONE + "/rollback",
     summary="Repeat an earlier plan",
+    dependencies=[Depends(json_only)],
     status_code=201,
     responses=declared(*CHANGE, 404, 409, 410),
 )
@@ -115,7 +118,13 @@ def overrides(shared: ServiceNeeded, _key: PersonKey) -> doc.Overrides:
     return doc.Overrides(time=shared.live.clock.now(), overrides=shared.live.overrides())
 
 
-@router.post("/v1/overrides", summary="Override the engine", status_code=201, responses=declared(*CHANGE, 404, 410))
+@router.post(
+    "/v1/overrides",
+    summary="Override the engine",
+    dependencies=[Depends(json_only)],
+    status_code=201,
+    responses=declared(*CHANGE, 404, 410),
+)
 async def override(wanted: doc.OverrideRequest, shared: ServiceNeeded, key: OperatorKey) -> doc.OverrideMade:
     """Have a person's wish go before the engine's, with who, why and until when; the guard keeps it lawful."""
     name = intersection_of(shared, wanted.intersection, key)

@@ -21,7 +21,7 @@ from citybrain_api.service.bodies import read_document
 from citybrain_api.service.core import EVENT_STREAM, Service
 from citybrain_api.service.examples import ACK, CONTROLLER_DATA, PLAN, PLAN_EVENT
 from citybrain_api.service.keys import Principal
-from citybrain_api.service.problems import ProblemError, declared, unavailable
+from citybrain_api.service.problems import ProblemError, component, declared, unavailable
 from citybrain_api.service.settings import Scope
 from citybrain_api.service.streams import plan_events
 
@@ -49,10 +49,10 @@ WaitSeconds = Annotated[
     ONE + "/data",
     summary="Controller data",
     responses={
-        200: {"content": {"application/json": {"example": CONTROLLER_DATA}}},
+        200: {"content": component("ControllerData", CONTROLLER_DATA)},
         **declared(401, 403, 404, 410, 422, 429),
     },
-    response_model=dict[str, Any],
+    response_model=None,
 )
 def controller_data(intersection: IntersectionId, shared: ServiceNeeded, key: ControllerOrPersonKey) -> dict[str, Any]:
     """Tell what plans are made for: groups, lamps, conflicts, intergreens, stages, patterns, limits.
@@ -66,10 +66,11 @@ def controller_data(intersection: IntersectionId, shared: ServiceNeeded, key: Co
     ONE + "/plan",
     summary="Plan in force",
     responses={
-        200: {"headers": PLAN_HEADERS, "content": {"application/json": {"example": PLAN}}},
-        **declared(304, 401, 403, 404, 410, 422, 429, 503),
+        200: {"headers": PLAN_HEADERS, "content": component("Plan", PLAN)},
+        **declared(401, 403, 404, 410, 422, 429, 503),
+        304: {"description": "Your plan is the plan in force.", "headers": PLAN_HEADERS},
     },
-    response_model=dict[str, Any],
+    response_model=None,
 )
 async def plan(
     intersection: IntersectionId,
@@ -129,7 +130,7 @@ async def events(
     ONE + "/ack",
     summary="Acknowledge",
     status_code=204,
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"example": ACK}}}},
+    openapi_extra={"requestBody": {"required": True, "content": component("Acknowledgement", ACK)}},
     responses={204: {"description": "Kept."}, **declared(400, 401, 403, 404, 408, 410, 413, 415, 422, 429, 503)},
 )
 async def acknowledge(
