@@ -23,7 +23,7 @@ from citybrain_sim.sumo_library import gui_binary, known_options, start
 from citybrain_sim.sumo_sensing import CameraReader, LoopReader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -189,12 +189,27 @@ class SumoPlant:
     def apply(self, command: Command) -> None:
         """See :meth:`citybrain_sim.plant.Plant.apply`."""
         lamp_ptr = self._signals.lamp_ptr
+        self.show(
+            {
+                name: command.lamp_char[lamp_ptr[i] : lamp_ptr[i + 1]].tobytes().decode("ascii")
+                for i, name in enumerate(self._network.intersection_id)
+                if command.changed[i] or not self._commanded
+            }
+        )
+        self._commanded = True
+
+    def show(self, lamps: Mapping[str, str]) -> None:
+        """Show these state strings, one character per lamp, at these intersections; the others show what they did.
+
+        Raises
+        ------
+        PlantError
+            If SUMO fails.
+        """
         with self._session.talking():
             show = self._session.api.trafficlight.setRedYellowGreenState
-            for i, name in enumerate(self._network.intersection_id):
-                if command.changed[i] or not self._commanded:
-                    show(name, command.lamp_char[lamp_ptr[i] : lamp_ptr[i + 1]].tobytes().decode("ascii"))
-        self._commanded = True
+            for name, state in lamps.items():
+                show(name, state)
 
     def progress(self) -> PlantProgress:
         """How far the run has come. Costs a question to SUMO per vehicle: call it every few seconds, not every tick."""
