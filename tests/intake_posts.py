@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -40,6 +41,7 @@ TYPES = {
 }
 
 
+@cache
 def small_judge() -> Judge:
     """Judge of the small street: ``loop_w`` on lane ``w_0``, ``camera_n`` over lane ``n_0``."""
     return Judge(small_sensors(), small_network())

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 """What a complete stream ends with."""
+MOST_BUFFERS = 64
+"""Buffers of a message: more than all columns of a batch can have."""
 _DICTIONARY, _RECORDS = "dictionary", "record batch"
 _NOT_COMPRESSED = -1
 
@@ -109,6 +111,6 @@ class _Table:
             at = self._target(number)
             count = struct.unpack_from("<I", self._data, at)[0]
             end = at + 4 + 16 * count
-            if end > len(self._data):
-                raise InputError("a list in the Arrow body is longer than its message")
+            if count > MOST_BUFFERS or end > len(self._data):
+                raise InputError(f"a message of the Arrow body says that it has {count} buffers")
             yield from struct.iter_unpack("<qq", self._data[at + 4 : end])

@@ -81,7 +81,7 @@ class Limits:
     """Bounds of one posted body; they bound the memory that reading it can take."""
 
     json_bytes: int = 4 * 2**20
-    """A JSON body; parsed, it takes up to 40 times as much memory."""
+    """A JSON body; parsed, it takes up to 50 times as much memory."""
     arrow_bytes: int = 16 * 2**20
     decoded_bytes: int = 64 * 2**20
     """What an Arrow body holds once it is decompressed."""
