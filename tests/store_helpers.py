@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from citybrain.live.store import NewEntry, NewPlan, Store, StoredPlan, TickRecord
+
+SOON_S = 20.0
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Poll a condition, but not for ever."""
+    pause = threading.Event()
+    for _ in range(int(SOON_S / 0.02)):
+        if holds():
+            return
+        pause.wait(0.02)
+    pytest.fail("waited in vain")
 
 
 def finish(document: dict[str, Any], seq: int) -> dict[str, Any]:

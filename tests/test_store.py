@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +18,7 @@ from citybrain.errors import CityBrainError, ContractError, InputError, StoreErr
 from citybrain.live.ledger import verify
 from citybrain.live.store import KeyRow, NewEntry, Override, Store, TickRecord, open_store
 from tests.postgres_server import PostgresServer
-from tests.store_helpers import draft, numbered, tick
+from tests.store_helpers import draft, numbered, tick, until
 
 
 @pytest.fixture(scope="module")
@@ -333,6 +335,49 @@ def test_many_may_open_a_new_place_at_once(location: str) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         assert sorted(pool.map(opened, range(6))) == [1, 2, 3, 4, 5, 6]
+
+
+def test_one_service_at_a_time(location: str) -> None:
+    with open_store(location) as one, open_store(location) as two:
+        with one.alone():
+            with pytest.raises(InputError, match="another service runs on this store"), two.alone():
+                pytest.fail("two services")
+            two.append_entries([NewEntry(0, "key", None, {})])
+        with two.alone():
+            one.append_entries([NewEntry(0, "key", None, {})])
+        two.close()
+        with one.alone():
+            pass
+
+
+SERVICE = """
+import sys
+from citybrain.live.store import open_store
+with open_store(sys.argv[1]).alone():
+    print(1, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_service_that_was_killed_makes_room(location: str) -> None:
+    with open_store(location) as store:
+        command = [sys.executable, "-c", SERVICE, location]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as service:
+            assert service.stdout is not None
+            assert service.stdout.readline() == b"1\n"
+            with pytest.raises(InputError, match="another service"), store.alone():
+                pytest.fail("two services")
+            service.kill()
+        until(lambda: is_free(store))
+
+
+def is_free(store: Store) -> bool:
+    """A server needs a moment to see that a client is gone."""
+    try:
+        with store.alone():
+            return True
+    except InputError:
+        return False
 
 
 # ---- wrong input

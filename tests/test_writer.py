@@ -19,9 +19,7 @@ from citybrain.live.ledger import verify
 from citybrain.live.store import NewEntry, Store, open_store
 from citybrain.live.writer import MOST_WAITING, Writer
 from tests.postgres_server import PostgresServer
-from tests.store_helpers import draft, numbered, tick
-
-SOON_S = 20.0
+from tests.store_helpers import SOON_S, draft, numbered, tick, until
 
 
 @pytest.fixture
@@ -53,16 +51,6 @@ class Held:
     def go(self) -> None:
         self._go.set()
         self.future.result(SOON_S)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Poll a condition, but not for ever."""
-    tick = threading.Event()
-    for _ in range(int(SOON_S / 0.02)):
-        if holds():
-            return
-        tick.wait(0.02)
-    pytest.fail("waited in vain")
 
 
 def ack(at: int) -> Callable[[Store], int]:

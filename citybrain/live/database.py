@@ -76,6 +76,9 @@ class Database(Protocol):
     def prepare(self, connection: Connection, *, create: bool) -> None:
         """Make the tables if they are missing and may be created, and check their version."""
 
+    def claim(self) -> Connection | None:
+        """Take the place of the one service on this store until the connection is closed; None if it is taken."""
+
     def sql(self, statement: str) -> str:
         """Write a statement with ``?`` for parameters as the driver wants it."""
 

@@ -15,8 +15,11 @@ except ImportError:
     raise InputError("PostgreSQL needs psycopg: pip install 'citybrain-engine[postgres]'") from None
 
 CONNECT_S = 10
+WAIT_S = 30
+"""How long to wait for a writer in another process, or for a server that has stopped answering."""
 _LOCK = 0x_C17B_4A10
 """Number of the advisory lock that every writer takes: plans and ledger are numbered by one at a time."""
+_SERVICE = _LOCK + 1
 _TYPES = {
     "number": "BIGINT",
     "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
@@ -44,7 +47,10 @@ class PostgresDatabase:
 
     def connect(self) -> Connection:
         """Open one more connection; any thread may use it, one at a time."""
-        connection = psycopg.connect(self._address, autocommit=True, connect_timeout=CONNECT_S)
+        connection = psycopg.connect(
+            self._address, autocommit=True, connect_timeout=CONNECT_S, tcp_user_timeout=1000 * WAIT_S
+        )
+        connection.execute(f"SET lock_timeout = '{WAIT_S}s'")
         # A server set to lose the last commits in a crash must not do so here; stricter settings stay.
         connection.execute(
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
@@ -81,6 +87,14 @@ class PostgresDatabase:
         question = "SELECT COUNT(*) FROM pg_class WHERE relname = 'about' AND pg_table_is_visible(oid)"
         return bool(cursor.execute(question).fetchone()[0])
 
+    def claim(self) -> Connection | None:
+        """Hold a lock of the server's; it frees it when the connection ends, however it ends."""
+        connection = self.connect()
+        if connection.cursor().execute(f"SELECT pg_try_advisory_lock({_SERVICE})").fetchone()[0]:
+            return connection
+        connection.close()
+        return None
+
     def sql(self, statement: str) -> str:
         """Write parameters as psycopg wants them; no statement of ours has a question mark or percent sign in it."""
         return statement.replace("?", "%s")
@@ -92,6 +106,8 @@ class PostgresDatabase:
             return InputError(f"a value is out of range for the store: {said}")
         if isinstance(error, psycopg.IntegrityError | psycopg.ProgrammingError):
             return ContractError(f"the store was asked for something it must not do: {said}")
+        if isinstance(error, psycopg.errors.LockNotAvailable):
+            return StoreError(f"database {self._name}: another process has been writing for {WAIT_S} s: stop it")
         if isinstance(error, psycopg.errors.DiskFull):
             return StoreError(f"database {self._name}: {said}; make room, writing goes on by itself")
         return StoreError(f"database {self._name}: {said}; check that the server runs and can be reached")

@@ -77,6 +77,24 @@ class Session:
             finally:
                 self._mine.connection = None
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the one service on this store: two would publish plans against each other.
+
+        Raises
+        ------
+        InputError
+            If another process is.
+        """
+        with self._in_our_words():
+            claim = self._database.claim()
+        if claim is None:
+            raise InputError("another service runs on this store: stop it, or name another place with --data")
+        try:
+            yield
+        finally:
+            claim.close()
+
     def probe(self) -> None:
         """Try whether something of some size can be written and flushed; leaves nothing behind.
 

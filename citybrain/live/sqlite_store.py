@@ -93,6 +93,18 @@ class SqliteDatabase:
             cursor.execute(statement)
         cursor.execute("INSERT INTO about VALUES (?)", (SCHEMA_VERSION,))
 
+    def claim(self) -> Connection | None:
+        """Hold a lock on a file beside the store; the system frees it when the process ends, however it ends."""
+        connection = sqlite3.connect(self.home / "service.lock", timeout=0, isolation_level=None)
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                return None
+            raise
+        return connection
+
     def sql(self, statement: str) -> str:
         """Return the statement as it is."""
         return statement
