@@ -116,6 +116,16 @@ class LiveEngine:
         """Time of the last tick [tenths]."""
         return self._time
 
+    @property
+    def alive(self) -> list[int]:
+        """Intersections whose controllers held a lease at the last tick."""
+        return np.flatnonzero(self._alive).tolist()
+
+    @property
+    def planned(self) -> list[int]:
+        """Intersections that have a plan in force."""
+        return np.flatnonzero(self._publisher.has_plan).tolist()
+
     def step(self, inputs: TickInputs) -> Outcome:
         """Carry out one tick.
 

@@ -49,6 +49,8 @@ class TickInputs:
     acks : acknowledgement documents since the last tick, in the order in which they were kept.
     overrides : in force now, in the order in which they were made; the last one at an intersection counts.
     alive : [I] the controller has polled within its lease.
+    last_ack : number in the store of the last acknowledgement taken in, then or before.
+    failed : the tick came to nothing; the engine began anew after it.
     """
 
     time: int
@@ -56,6 +58,8 @@ class TickInputs:
     acks: tuple[dict[str, Any], ...]
     overrides: tuple[ActiveOverride, ...]
     alive: NDArray[np.bool_]
+    last_ack: int = 0
+    failed: bool = False
 
     def to_bytes(self) -> bytes:
         """Pack everything but the observations, which the store has already."""
@@ -67,6 +71,8 @@ class TickInputs:
                     "overrides": [asdict(override) for override in self.overrides],
                     "alive": np.packbits(self.alive).tobytes().hex(),
                     "intersections": len(self.alive),
+                    "last_ack": self.last_ack,
+                    "failed": self.failed,
                 }
             ),
             level=1,
@@ -90,6 +96,8 @@ def read_inputs(data: bytes, batch: ObservationBatch) -> TickInputs:
             acks=tuple(document["acks"]),
             overrides=tuple(ActiveOverride(**override) for override in document["overrides"]),
             alive=np.unpackbits(bits, count=document["intersections"]).astype(np.bool_),
+            last_ack=int(document["last_ack"]),
+            failed=bool(document["failed"]),
         )
     except (zlib.error, KeyError, TypeError, ValueError) as error:
         raise InputError(f"the stored inputs of a tick cannot be read: {error}; is the store damaged?") from error

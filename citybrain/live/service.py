@@ -5,21 +5,47 @@ May import every room of the brain; knows no HTTP.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import threading
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from citybrain.errors import ContractError
-from citybrain.live.board import Board
+import citybrain
+from citybrain.clock import Clock, StreetClock
+from citybrain.errors import InputError
+from citybrain.live.acks import read_ack
+from citybrain.live.board import Board, Published
+from citybrain.live.book import Book, make_book
+from citybrain.live.differences import differences
+from citybrain.live.engine import LiveEngine
+from citybrain.live.inputs import ActiveOverride, read_inputs
+from citybrain.live.intake import Judge, merge
+from citybrain.live.judged import Judged
+from citybrain.live.ledger import NewEntry
+from citybrain.live.replay import restore
+from citybrain.live.rollback import carried_out
+from citybrain.live.rows import Override, StoredOverride
+from citybrain.live.ticker import Schedule, Ticker
+from citybrain.live.tray import Tray
+from citybrain.live.wishes import check_override
+from citybrain.live.writer import Writer
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from collections.abc import Callable
 
-    from citybrain.clock import Clock
     from citybrain.control.interface import Site
     from citybrain.live.intake import Posted
     from citybrain.live.snapshot import Snapshot
     from citybrain.live.store import Store
     from citybrain.observations import SensorTable
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+LONGEST_TEXT = 500
+"""Letters of the reason for an override, and of the name of whoever made it."""
+LONGEST_LEAP = 36_000
+"""A street's clock is not believed to leap further than this at once [tenths], but for the first time."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +54,20 @@ class LiveSettings:
 
     Attributes
     ----------
-    lead : least time from the publication of a plan to its beginning.
+    lead : least time from the publication of a plan to its beginning; whole seconds.
     lease : for so long a controller follows its plan without a word from the engine.
     poll_after : a controller should ask again after so long.
     checkpoint_every : time between two checkpoints.
+    senders : where time is the street's, a tick comes when so many senders have sent everything up to it.
+    time_zone : of the controllers' time-of-day tables.
     """
 
     lead: int = 20
     lease: int = 300
     poll_after: int = 10
     checkpoint_every: int = 6000
+    senders: int = 1
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True)
@@ -60,10 +90,46 @@ class Live:
     """The service that faces call; every method may be called from any thread.
 
     Futures are resolved when what they promise is durable; they raise ``StoreError`` if it could not be made so.
+
+    Attributes
+    ----------
+    board : plans in force.
+    settings, site, sensors, store, clock : what it was opened with.
     """
 
-    board: Board
-    settings: LiveSettings
+    def __init__(
+        self,
+        site: Site,
+        sensors: SensorTable,
+        controller_name: str,
+        store: Store,
+        clock: Clock,
+        settings: LiveSettings,
+    ) -> None:
+        """Use :meth:`open`."""
+        self.site, self.sensors, self.store, self.clock, self.settings = site, sensors, store, clock, settings
+        self.board = Board(site.network.intersection_id)
+        self._book = book = make_book(site, settings.lead, settings.time_zone)
+        self._judge = Judge(sensors, site.network)
+        self._lock = threading.Lock()
+        self._told: dict[str, tuple[object, ...]] = {}
+        self._stopped = False
+
+        def make_engine() -> LiveEngine:
+            return LiveEngine(
+                *(site, sensors, book, controller_name),
+                lead=settings.lead,
+                lease=settings.lease,
+                poll_after=settings.poll_after,
+            )
+
+        version = _version(book, self._judge, controller_name, settings)
+        engine = restore(store, make_engine, self._judge.fingerprint, version)
+        self._tray = self._refill(engine)
+        self._writer = Writer(store)
+        schedule = Schedule(settings.checkpoint_every, settings.senders, version)
+        self._ticker = Ticker(make_engine, engine, self._tray, self._writer, self.board, clock, schedule)
+        self._begun = max(clock.now(), engine.time)
 
     @classmethod
     def open(
@@ -80,36 +146,85 @@ class Live:
         Raises
         ------
         InputError
-            If no controller has the name, or the store belongs to another street.
+            If no controller has the name, or observations wait in the store that belong to another street.
         """
-        raise ContractError("Live.open is being built")
+        return cls(site, sensors, controller_name, store, clock, settings or LiveSettings())
+
+    def _refill(self, engine: LiveEngine) -> Tray:
+        """Lay out again what waited when the service ended, and the plans that may be in force still."""
+        store, last = self.store, self.store.last_tick()
+        last_ack = 0 if last is None else read_inputs(last.inputs, merge([], last.time)).last_ack
+        tray = Tray(len(self._book.ids), last_ack)
+        for batch in store.untaken_batches():
+            tray.put_batch(batch.number, Judged.from_bytes(batch.judged, self._judge.fingerprint))
+        for ack in store.acks_after(last_ack):
+            tray.put_ack(ack.number, ack.document)
+        for stored in store.overrides():
+            if stored.ended_at is None and stored.override.intersection in self._book.index:
+                tray.put_override(_active(stored))
+        tray.hold(engine.alive, engine.time + self.settings.lease)
+        latest = store.latest_plans()
+        plans = [latest[self._book.ids[i]] for i in engine.planned if self._book.ids[i] in latest]
+        self.board.publish([Published(p.intersection, p.text.encode(), p.plan_id, p.seq) for p in plans])
+        return tray
 
     def start(self) -> None:
         """Begin to tick in a thread of its own."""
-        raise ContractError("Live.start is being built")
+        self._tell("start", None, {"version": citybrain.__version__}).result()
+        self._ticker.start()
 
     def stop(self) -> None:
         """Finish the tick, write a checkpoint and close the store. May be called more than once."""
-        raise ContractError("Live.stop is being built")
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+        self._ticker.stop()
+        self._tell("stop", None, {"version": citybrain.__version__}).exception()
+        self._writer.stop()
+        self.store.close()
 
     @property
     def intersections(self) -> tuple[str, ...]:
         """Ids of all intersections."""
-        raise ContractError("Live.intersections is being built")
+        return self._book.ids
 
     def controller_data(self, intersection: str) -> dict[str, Any]:
-        """Controller data document of an intersection.
+        """Give the controller data document of an intersection.
 
         Raises
         ------
         InputError
             If there is no such intersection.
         """
-        raise ContractError("Live.controller_data is being built")
+        return self._book.data[self._book.find(intersection)]
 
     def post(self, posted: Posted) -> Future[Receipt]:
-        """Judge observations and take in what is good of them."""
-        raise ContractError("Live.post is being built")
+        """Judge observations and take in what is good of them.
+
+        Raises
+        ------
+        InputError
+            If the batch claims a time that the street cannot have reached.
+        """
+        if isinstance(self.clock, StreetClock) and posted.complete_until is not None:
+            self._advance(self.clock, posted.complete_until)
+        now = self.clock.now()
+        judged = self._judge(posted, now)
+        packed = judged.to_bytes()
+
+        def keep(store: Store) -> tuple[int | None, bytes]:
+            number = store.add_batch(judged.batch_id, judged.sender, now, packed, judged.verdicts)
+            known = store.batch_verdict(judged.batch_id, judged.sender) if number is None else None
+            return number, judged.verdicts if known is None else known
+
+        def lay_in(kept: tuple[int | None, bytes]) -> Receipt:
+            number, verdicts = kept
+            if number is not None:
+                self._tray.put_batch(number, judged)
+            return Receipt(judged.batch_id, number is None, verdicts)
+
+        return self._write(keep, lay_in)
 
     def ack(self, intersection: str, document: object) -> Future[None]:
         """Take in what a controller says of its plan and of its lamps.
@@ -119,31 +234,72 @@ class Live:
         InputError
             If the document is no acknowledgement of this intersection.
         """
-        raise ContractError("Live.ack is being built")
+        tables = self._book.tables[self._book.find(intersection)]
+        ack = read_ack(document, intersection, len(tables.yellow), len(tables.stages))
+        assert isinstance(document, dict)
+        now = self.clock.now()
+        says = (document["plan_id"], ack.verdict, ack.code, ack.mode)
+        is_news = self._told.get(intersection) != says
+        self._told[intersection] = says
+
+        def keep(store: Store) -> int:
+            number = store.add_ack(intersection, now, document)
+            if is_news:
+                store.append_entries([NewEntry(now, "ack", intersection, document)])
+            return number
+
+        return self._write(keep, lambda number: self._tray.put_ack(number, document))
 
     def renew(self, intersection: str) -> int:
         """Renew a controller's lease, since it polled; returns until when it holds [tenths].
 
         Never longer than the engine's last good tick allows: plans of a failing engine run out.
+
+        Raises
+        ------
+        InputError
+            If there is no such intersection.
         """
-        raise ContractError("Live.renew is being built")
+        until = max(self._begun, self._ticker.time) + self.settings.lease
+        self._tray.lease[self._book.find(intersection)] = until
+        return until
 
     def snapshot(self) -> Snapshot | None:
-        """Latest state; None before the first tick."""
-        raise ContractError("Live.snapshot is being built")
+        """Return the latest state; None before the first tick."""
+        return self._ticker.snapshot
 
     def override(self, intersection: str, kind: str, value: object, who: str, why: str, until: int) -> Future[int]:
         """Have a person's wish go before the engine's; gives the override's number.
 
-        ``kind``: ``stage`` (value: local number), ``pattern`` (value: number of a pattern of the controller data),
-        ``freeze`` (hold the stage shown now), ``fallback`` (the controller runs its own pattern).
+        ``kind``: ``stage`` (value: local number), ``pattern`` (value: number of a pattern of the controller data, or
+        a pattern), ``freeze`` (hold the stage shown now), ``fallback`` (the controller runs its own pattern).
 
         Raises
         ------
         InputError
             If intersection, kind, value, who, why or until are wrong.
         """
-        raise ContractError("Live.override is being built")
+        i, now = self._book.find(intersection), self.clock.now()
+        for name, text in (("who", who), ("why", why)):
+            if not isinstance(text, str) or not 0 < len(text.strip()) <= len(text) <= LONGEST_TEXT:
+                raise InputError(f'an override needs "{name}": 1 to {LONGEST_TEXT} letters')
+        if type(until) is not int or not now < until < 2**53:
+            raise InputError(f"an override needs an end after {now} [tenths since 1970], found {until!r:.60}")
+        if kind == "freeze" and value is None:
+            value = self._shown_stage(i)
+        check_override(self._book, intersection, kind, value)
+        override = Override(intersection, kind, value, who, why, now, until)
+
+        def keep(store: Store) -> int:
+            number = store.add_override(override)
+            store.append_entries([NewEntry(now, "override", intersection, {"number": number, **asdict(override)})])
+            return number
+
+        def lay_in(number: int) -> int:
+            self._tray.put_override(_active(StoredOverride(number, override, None, None)))
+            return number
+
+        return self._write(keep, lay_in)
 
     def end_override(self, number: int, who: str) -> Future[None]:
         """End an override before its time.
@@ -153,55 +309,138 @@ class Live:
         InputError
             If no such override is active.
         """
-        raise ContractError("Live.end_override is being built")
+        now = self.clock.now()
+        found = [override for override in self._tray.overrides(now) if override.number == number]
+        if not found:
+            raise InputError(f"no override {number} is in force")
+        intersection = found[0].intersection
+
+        def keep(store: Store) -> None:
+            store.end_override(number, who, now)
+            store.append_entries([NewEntry(now, "override", intersection, {"number": number, "ended_by": who})])
+
+        return self._write(keep, lambda _: self._tray.drop_override(number))
 
     def overrides(self) -> list[dict[str, Any]]:
-        """Overrides that are active now."""
-        raise ContractError("Live.overrides is being built")
+        """List the overrides that are in force now."""
+        return [asdict(override) for override in self._tray.overrides(self.clock.now())]
 
     def rollback(self, intersection: str, seq: int, who: str, why: str, until: int) -> Future[int]:
-        """Repeat the stages of an earlier plan, as an override; gives its number.
+        """Go back to an earlier plan, as an override; gives its number.
+
+        A pattern is run again. Of a schedule, whose times are over, the last cycle that was carried out under it and
+        the plans before it is repeated.
 
         Raises
         ------
         InputError
-            If there is no such plan.
+            If there is no such plan, or nothing of it can be repeated; and as :meth:`override`.
         """
-        raise ContractError("Live.rollback is being built")
+        i = self._book.find(intersection)
+        document = self.plan(intersection, seq)
+        pattern = document["body"].get("pattern") or carried_out(self.store, self._book, i, seq)
+        return self.override(intersection, "pattern", pattern, who, why, until)
 
     def plan(self, intersection: str, seq: int) -> dict[str, Any]:
-        """One plan document.
+        """Give one plan document.
 
         Raises
         ------
         InputError
             If there is no such plan.
         """
-        raise ContractError("Live.plan is being built")
+        self._book.find(intersection)
+        stored = self.store.plan(intersection, seq) if type(seq) is int and abs(seq) < 2**53 else None
+        if stored is None:
+            raise InputError(f"intersection {intersection!r} has no plan with the number {seq!r:.40}")
+        return stored.document
 
     def history(self, intersection: str, before_seq: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
-        """Plan documents, newest first."""
-        raise ContractError("Live.history is being built")
+        """List plan documents, newest first.
+
+        Raises
+        ------
+        InputError
+            If there is no such intersection.
+        """
+        self._book.find(intersection)
+        return [stored.document for stored in self.store.plans(intersection, before_seq, limit)]
 
     def difference(self, intersection: str, seq_a: int, seq_b: int) -> list[dict[str, Any]]:
-        """Where two plans differ: path, value in a, value in b.
+        """Say where two plans differ: ``path``, ``a``, ``b``.
 
         Raises
         ------
         InputError
             If there is no such plan.
         """
-        raise ContractError("Live.difference is being built")
+        return differences(self.plan(intersection, seq_a), self.plan(intersection, seq_b))
 
     def ready(self) -> list[str]:
         """Reasons not to be ready, as sentences; empty when all is well."""
-        raise ContractError("Live.ready is being built")
+        healthy = self._writer.healthy
+        return [*self._ticker.faults(), *([] if healthy else ["the store takes nothing: see the log"])]
 
     @property
     def engine_time(self) -> int:
         """Time of the last finished tick [tenths]; before the first, when the service began."""
-        raise ContractError("Live.engine_time is being built")
+        return self._ticker.time or self._begun
 
     def wait_engine(self, time: int, timeout_s: float) -> bool:
         """Wait until the tick of ``time`` [tenths] is finished and its plans are on the board; tell whether it is."""
-        raise ContractError("Live.wait_engine is being built")
+        return self._ticker.wait(time, timeout_s)
+
+    def _advance(self, clock: StreetClock, to: int) -> None:
+        """Believe the street that it is so late."""
+        now = clock.now()
+        if now > self._begun and to > now + LONGEST_LEAP:
+            raise InputError(
+                f"complete_until {to} is {to - now} tenths after the street's clock; it moves by {LONGEST_LEAP} at most"
+            )
+        clock.advance(to)
+
+    def _shown_stage(self, i: int) -> int:
+        """Local number of the stage that an intersection shows."""
+        snapshot = self._ticker.snapshot
+        stage = -1 if snapshot is None else int(self._book.row_stage[snapshot.lamps.row[i]])
+        if stage < 0:
+            raise InputError(f"intersection {self._book.ids[i]!r} shows no stage now that could be frozen")
+        return stage
+
+    def _tell(self, kind: str, intersection: str | None, document: dict[str, Any]) -> Future[int]:
+        now = self.clock.now()
+        return self._writer.submit(lambda store: store.append_entries([NewEntry(now, kind, intersection, document)]))
+
+    def _write(self, keep: Callable[[Store], T], then: Callable[[T], U]) -> Future[U]:
+        """Have something kept; when it is durable, ``then`` comes first and the future after it."""
+        done: Future[U] = Future()
+
+        def settle(kept: Future[T]) -> None:
+            error = kept.exception()
+            if error is not None:
+                done.set_exception(error)
+                return
+            done.set_result(then(kept.result()))
+
+        self._writer.submit(keep).add_done_callback(settle)
+        return done
+
+
+def _active(stored: StoredOverride) -> ActiveOverride:
+    override = stored.override
+    return ActiveOverride(
+        stored.number,
+        override.intersection,
+        override.kind,
+        override.value,
+        override.who,
+        override.why,
+        override.begin,
+        override.until,
+    )
+
+
+def _version(book: Book, judge: Judge, controller_name: str, settings: LiveSettings) -> str:
+    """Everything on which it depends whether a tick can be carried out again, as one text."""
+    how = f"{controller_name} lead {settings.lead} lease {settings.lease} poll {settings.poll_after}"
+    return f"{citybrain.__version__} {book.fingerprint} {judge.fingerprint} {how}"
