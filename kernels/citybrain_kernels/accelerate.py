@@ -23,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 _CONFIG: Any = numba.config
+_NJIT: Any = numba.njit
+"""Numba's types do not know the option that switches the counting of references off."""
 _BOUNDSCHECK = os.environ.get("CITYBRAIN_BOUNDSCHECK") == "1"
 
 
@@ -40,11 +42,31 @@ _CACHE_FOLDER = _cache_folder()
 
 
 def kernel(function: F) -> F:
-    """Compile a serial kernel: cached on disk, releases the GIL, exact floating point."""
+    """Compile a serial kernel: cached on disk, releases the GIL, exact floating point.
+
+    It counts no references to the arrays that it is given (the caller keeps them alive), so it can allocate none. With
+    the counting, a call between two kernels cost ten nanoseconds per array, half of the planner's time.
+    """
+    return _compile(function, references=False)
+
+
+def desk_kernel(function: F) -> F:
+    """Compile a kernel that takes a :class:`Held`, like :func:`kernel` but for the counting of references."""
+    return _compile(function, references=True)
+
+
+def _compile(function: F, references: bool) -> F:
     usual = _CONFIG.CACHE_DIR
     _CONFIG.CACHE_DIR = _CACHE_FOLDER
     try:
-        decorate = numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=_BOUNDSCHECK, error_model="numpy")
+        decorate = _NJIT(
+            cache=True,
+            nogil=True,
+            fastmath=False,
+            boundscheck=_BOUNDSCHECK,
+            error_model="numpy",
+            _nrt=references,
+        )
         return cast("F", decorate(function))
     finally:
         _CONFIG.CACHE_DIR = usual
@@ -69,7 +91,7 @@ class _CompiledHeld(structref.StructRefProxy):
 structref.define_proxy(_CompiledHeld, _HeldType, ["value"])  # type: ignore[no-untyped-call]  # numba has no types
 
 
-@kernel
+@desk_kernel
 def _compiled_hold(value: Any) -> Any:
     return _CompiledHeld(value)  # type: ignore[no-untyped-call]  # numba has no types
 

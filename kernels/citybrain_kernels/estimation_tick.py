@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from citybrain_kernels.accelerate import Held, kernel
+from citybrain_kernels.accelerate import Held, desk_kernel, kernel
 from citybrain_kernels.assimilation import Cameras, Loops, correct, take_loops
 from citybrain_kernels.estimation import Upstream, foretell, sum_lanes, watch_heads
 from citybrain_kernels.lanes import Belief, Bytes, Layout, move_lanes, read_lamps
@@ -108,7 +108,7 @@ def known(rows: Rows, n_sensors: int, n_lanes: int) -> bool:
     )
 
 
-@kernel
+@desk_kernel
 def estimate(
     now: float,
     seconds: float,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from citybrain_kernels.accelerate import Held, kernel
+from citybrain_kernels.accelerate import Held, desk_kernel, kernel
 
 RED, YELLOW, PERMISSIVE, PROTECTED = 0, 1, 2, 3
 MINIMUM_GREEN, YELLOW_TIME, CLEARANCE, CONFLICT, COMMITTED, MAXIMUM_RED, UNKNOWN_ROW = 1, 2, 4, 8, 16, 32, 64
@@ -413,7 +413,7 @@ def show(aspect: Bytes, face: Face) -> None:
                 changed[i] = True
 
 
-@kernel
+@desk_kernel
 def enforce(time: np.int64, tick: np.int64, plan_row: Int32, desk: Held[Desk]) -> int:
     """Carry out what is lawful of one row per intersection, and show it.
 

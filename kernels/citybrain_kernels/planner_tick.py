@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from citybrain_kernels.accelerate import Held, kernel
+from citybrain_kernels.accelerate import Held, desk_kernel
 from citybrain_kernels.outlook import keep_plans, look
 from citybrain_kernels.planner import plan_all
 from citybrain_kernels.planner_tables import (
@@ -56,7 +56,7 @@ class Desk(NamedTuple):
     memory: Memory
 
 
-@kernel
+@desk_kernel
 def plan(
     time: int, share: float, turn: int, turns: int, desk: Held[Desk], belief: Belief, shown: Shown, since: I64
 ) -> None:
