@@ -37,7 +37,8 @@ def find_rings(data: Document, pattern: Document) -> Document | None:
     for origin, rings in islice(_candidates(greens), _MOST_TRIES):
         turned = [*greens[origin:], *greens[:origin]]
         found = _document(rings, turned)
-        if to_rings({**data, "rings": found}, pattern) is not None:
+        named = all(phase["groups"] for phase in found["phases"])
+        if named and to_rings({**data, "rings": found}, pattern) is not None:
             return found
     return None
 
@@ -114,10 +115,15 @@ def _chains(arcs: list[Span], begin: int, end: int) -> Iterator[list[Span]]:
 def _document(rings: list[list[Span]], greens: list[frozenset[int]]) -> Document:
     """Give phases numbers, ring by ring, and the groups that are green throughout; find the barriers."""
     spans = [span for ring in rings for span in ring]
-    phases = [
-        {"phase": p, "groups": sorted(frozenset.intersection(*greens[a : a + n]))}
-        for p, (a, n) in enumerate(spans, start=1)
-    ]
+    members: dict[Span, list[int]] = {span: [] for span in spans}
+    for g in sorted(frozenset[int]().union(*greens)):
+        on = {k for k, green in enumerate(greens) if g in green}
+        inside = [[span for span in ring if on.issuperset(_entries(span))] for ring in rings]
+        # One ring is enough where its phases make up the whole green.
+        whole = [ring for ring in inside if sum(n for _, n in ring) == len(on)]
+        for span in whole[0] if whole else [span for ring in inside for span in ring]:
+            members[span].append(g)
+    phases = [{"phase": p, "groups": members[span]} for p, span in enumerate(spans, start=1)]
     numbers = iter(range(1, len(spans) + 1))
     numbered = [[(next(numbers), sum(span)) for span in ring] for ring in rings]
     ends = sorted(set[int].intersection(*({end for _, end in ring} for ring in numbered)))
@@ -126,6 +132,10 @@ def _document(rings: list[list[Span]], greens: list[frozenset[int]]) -> Document
         for last, until in zip([0, *ends], ends, strict=False)
     ]
     return {"phases": phases, "rings": [[p for p, _ in ring] for ring in numbered], "barriers": barriers}
+
+
+def _entries(span: Span) -> range:
+    return range(span[0], sum(span))
 
 
 def _tilings(
