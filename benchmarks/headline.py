@@ -1,8 +1,9 @@
 """Runs the headline comparisons and writes their tables into docs/results.md and README.md.
 
-    python benchmarks/headline.py [--out runs/headline] [--seeds 5] [--jobs 2] [--fresh]
+    python benchmarks/headline.py [--out runs/headline] [--seeds 5] [--jobs 2] [--fresh] [--sumo PATH]
 
 Finished runs are reused, so an interrupted benchmark goes on where it was. The two protocols never share a table.
+With --sumo, another SUMO program (1.9.1 made the published figures) runs the fixed plans too, for a table of its own.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=None)
     parser.add_argument("--fresh", action="store_true", help="run again what is finished")
+    parser.add_argument("--sumo", type=Path, default=None, help="another SUMO for the fixed plans, in a table more")
     options = parser.parse_args()
     missing = {row.name: row.reason for row in list_scenarios() if not row.available}
     seeds = range(1, options.seeds + 1)
@@ -50,9 +52,11 @@ def main() -> None:
         protocol: str = "modern",
         sensors: str = "default",
         seeds: Sequence[int] = seeds,
+        sumo: Path | None = None,
     ) -> list[SummaryRow]:
         here = [name for name in scenarios if name not in missing]
-        specs = plan_runs(here, controllers, seeds, out=options.out, protocol=protocol, sensors=sensors)
+        out = options.out / "other-sumo" if sumo else options.out
+        specs = plan_runs(here, controllers, seeds, out=out, protocol=protocol, sensors=sensors, sumo_binary=sumo)
         comparison = compare(specs, options.jobs, teller(specs), fresh=options.fresh)
         for spec, why in comparison.failures:
             print(f"failed: {spec.scenario} {spec.controller} seed {spec.seed}: {why}")
@@ -62,8 +66,9 @@ def main() -> None:
     classic = run(CLASSIC, ("fixed", "planner"), protocol="classic")
     ideal = run(CLASSIC, ("max-pressure", "max-wave"), protocol="classic", sensors="ideal")
     modern += run(REAL_PLANS, ("fixed", "sumo-actuated", "planner"), seeds=seeds[:SLOW_SEEDS])
+    other = run(CLASSIC, ("fixed",), protocol="classic", sumo=options.sumo) if options.sumo else []
     left_out = [f"{name} is left out: {why}." for name, why in missing.items() if name in (*MODERN, *REAL_PLANS)]
-    write(modern, classic + ideal, options.seeds, left_out)
+    write(modern, classic + ideal, other, options.seeds, left_out)
 
 
 def teller(specs: Sequence[RunSpec]) -> Callable[[RunEvent], None]:
@@ -84,7 +89,9 @@ def teller(specs: Sequence[RunSpec]) -> Callable[[RunEvent], None]:
     return tell
 
 
-def write(modern: list[SummaryRow], classic: list[SummaryRow], seeds: int, left_out: list[str]) -> None:
+def write(
+    modern: list[SummaryRow], classic: list[SummaryRow], other: list[SummaryRow], seeds: int, left_out: list[str]
+) -> None:
     """Write docs/results.md whole, and the table between README's markers."""
     table = modern_table(modern)
     slow = f"{', '.join(REAL_PLANS)}: {min(seeds, SLOW_SEEDS)}"
@@ -117,6 +124,7 @@ def write(modern: list[SummaryRow], classic: list[SummaryRow], seeds: int, left_
         "## Protocol `classic`, beside published figures",
         beside,
         classic_table(classic),
+        *(["The fixed plans in the SUMO that was given by `--sumo`:", classic_table(other)] if other else []),
         "## Time",
         time,
         time_table(modern),
