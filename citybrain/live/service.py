@@ -123,7 +123,7 @@ class Live:
                 poll_after=settings.poll_after,
             )
 
-        version = _version(book, self._judge, controller_name, settings)
+        version = checkpoint_version(book, self._judge, controller_name, settings)
         engine = restore(store, make_engine, self._judge.fingerprint, version)
         self._tray = self._refill(engine)
         self._writer = Writer(store)
@@ -440,7 +440,7 @@ def _active(stored: StoredOverride) -> ActiveOverride:
     )
 
 
-def _version(book: Book, judge: Judge, controller_name: str, settings: LiveSettings) -> str:
+def checkpoint_version(book: Book, judge: Judge, controller_name: str, settings: LiveSettings) -> str:
     """Everything on which it depends whether a tick can be carried out again, as one text."""
     how = f"{controller_name} lead {settings.lead} lease {settings.lease} poll {settings.poll_after}"
     return f"{citybrain.__version__} {book.fingerprint} {judge.fingerprint} {how}"
