@@ -35,10 +35,14 @@ class Probe:
     def __init__(self, url: str, key: str, intersection: str | None) -> None:
         try:
             self._http = httpx.Client(base_url=url, timeout=_ANSWER_S, trust_env=False)
-            self._key = key
+        except httpx.InvalidURL as error:
+            raise InputError(f"{url!r} is not an address: {error}") from None
+        self._key = key
+        try:
             self.intersection = intersection or self._first_intersection()
-        except (httpx.HTTPError, httpx.InvalidURL, UnmetError) as error:
-            raise InputError(f"{url} cannot be examined: {type(error).__name__} {error}") from None
+        except UnmetError as error:
+            self.close()
+            raise InputError(f"{url} cannot be examined: {error}") from None
         self._data: Document | None = None
 
     def close(self) -> None:
