@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from citybrain.live.ledger import GENESIS, LedgerEntry, NewEntry, canonical, chain, verify
@@ -60,7 +60,6 @@ def test_a_chain_goes_on_where_it_ended(first: list[NewEntry], second: list[NewE
     assert verify(more, begun[-1].n, begun[-1].hash) is None
 
 
-@settings(max_examples=200)
 @given(ENTRIES, st.data())
 def test_any_changed_field_shows_at_its_entry(new: list[NewEntry], data: st.DataObject) -> None:
     entries = linked(new)
