@@ -15,7 +15,7 @@ import numpy as np
 
 from citybrain.cabinet import Cabinet, Mode
 from citybrain.cabinet.event_files import EventFile
-from citybrain.clock import Clock, Stopwatch, WallClock, stopwatch
+from citybrain.clock import Stopwatch, WallClock, stopwatch
 from citybrain_api.client import AsyncClient, Poll, ProblemError, ServiceError
 
 ANSWER_S = 3.0
@@ -88,8 +88,30 @@ class Timekeeper:
         return True
 
 
+class GivenTime:
+    """The time of a simulated street, which the server shares: it is what was set last [tenths]."""
+
+    def __init__(self, time: int) -> None:
+        self._now = time
+        self.skew = 0
+
+    def set(self, time: int) -> None:
+        """Set the time."""
+        self._now = time
+
+    def now(self) -> int:
+        """Time of the controller [tenths]."""
+        return self._now
+
+    def heard(self, server_time: int, round_trip_s: float) -> bool:
+        """Measure, but believe the street; the server follows it."""
+        del round_trip_s
+        self.skew = server_time - self._now
+        return True
+
+
 class Controller:
-    """A virtual controller; :meth:`run` until it is told to stop.
+    """A virtual controller; :meth:`run` until it is told to stop, or :meth:`prepare` it and drive it step by step.
 
     Parameters
     ----------
@@ -97,7 +119,7 @@ class Controller:
     client : way to the service; closed by whoever made it.
     generator : for the jitter of polls.
     report : hears, one line each, what people want to know.
-    clock : time before the first contact.
+    time : the controller's clock; without it, the machine's, set by the server's.
     """
 
     cabinet: Cabinet
@@ -108,13 +130,13 @@ class Controller:
         client: AsyncClient,
         generator: np.random.Generator,
         report: Callable[[str], None],
-        clock: Clock | None = None,
+        time: Timekeeper | GivenTime | None = None,
     ) -> None:
         self._settings = settings
         self._client = client
         self._generator = generator
         self._report = report
-        self._time = Timekeeper((clock or WallClock()).now())
+        self._time = time or Timekeeper(WallClock().now())
         self._failures = 0
         self._poll_after = 10
         self._told: dict[bool, tuple[tuple[object, ...], int]] = {}
@@ -131,10 +153,8 @@ class Controller:
         ProblemError
             If the service refuses to tell the controller data for good.
         """
-        data = self._settings.data or await self._fetch_data(stop)
-        if data is None:
+        if not await self.prepare(stop):
             return
-        self.cabinet = Cabinet(data, self._time.now())
         with contextlib.ExitStack() as files:
             path = self._settings.events
             file = files.enter_context(EventFile(path, self.cabinet.intersection)) if path else None
@@ -147,6 +167,28 @@ class Controller:
                 for outcome in await asyncio.gather(*talk, return_exceptions=True):
                     if isinstance(outcome, Exception):
                         raise outcome
+
+    async def prepare(self, stop: asyncio.Event) -> bool:
+        """Put up the cabinet with its data, asked for until they come; False if ``stop`` was set before.
+
+        Raises
+        ------
+        InputError
+            If the controller data are refused.
+        ProblemError
+            If the service refuses to tell the controller data for good.
+        """
+        data = self._settings.data or await self._fetch_data(stop)
+        if data is not None:
+            self.cabinet = Cabinet(data, self._time.now())
+        return data is not None
+
+    async def converse(self) -> float:
+        """Poll once and do what follows, whatever happens; returns how long to wait before the next poll [s]."""
+        try:
+            return await self._poll()
+        except ServiceError as error:
+            return self._after_failure(error)
 
     async def _fetch_data(self, stop: asyncio.Event) -> dict[str, Any] | None:
         """Ask for the controller data until they come."""
@@ -165,7 +207,7 @@ class Controller:
     async def _keep_lamps(self, stop: asyncio.Event, file: EventFile | None) -> None:
         """Advance the cabinet whenever something is due, and at least every second."""
         while True:
-            now = self._look_after(self._time.now())
+            now = self.look_after()
             rows = self.cabinet.events()
             if file is not None:
                 file.write(rows)
@@ -178,8 +220,9 @@ class Controller:
             await _pause(self._wake, min(10, max(1, self.cabinet.due - now)) / 10)
             self._wake.clear()
 
-    def _look_after(self, now: int) -> int:
-        """Bring the cabinet up to now; a jump of the clock changes no lamp."""
+    def look_after(self) -> int:
+        """Bring the cabinet up to now, and return that [tenths]; a jump of the clock changes no lamp."""
+        now = self._time.now()
         if 0 <= now - self.cabinet.time <= _ASLEEP:
             self.cabinet.advance(now)
         else:
@@ -189,11 +232,7 @@ class Controller:
 
     async def _keep_polling(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            try:
-                pause = await self._poll()
-            except ServiceError as error:
-                pause = self._after_failure(error)
-            await _pause(stop, pause)
+            await _pause(stop, await self.converse())
 
     async def _keep_telling(self, stop: asyncio.Event) -> None:
         """Acknowledge every change of mode, even while polls fail or hang."""
@@ -201,7 +240,7 @@ class Controller:
             await self._changed.wait()
             self._changed.clear()
             try:
-                now = self._look_after(self._time.now())
+                now = self.look_after()
                 await self._tell(self.cabinet.ack(now), now)
             except ServiceError:
                 self._changed.set()
@@ -225,7 +264,7 @@ class Controller:
 
     async def _obey(self, poll: Poll, asked: str | None) -> None:
         """Hand the cabinet what came, and acknowledge."""
-        cabinet, now = self.cabinet, self._look_after(self._time.now())
+        cabinet, now = self.cabinet, self.look_after()
         if poll.kind == "plan":
             ack = cabinet.offer(poll.plan, now, poll.lease_until)
             self._wake.set()
