@@ -113,7 +113,7 @@ def test_pressure_sees_vehicles_that_wait_for_room_on_a_short_lane() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_moving_vehicles_count_within_fifty_metres(rule: str) -> None:
-    """A stream that flows at a distance must not outweigh who stands: on ingolstadt1 that cost half a minute."""
+    """A stream that flows at a distance must not outweigh who stands."""
     arrivals = np.zeros_like(empty_state(SITE, 0).arrivals)
     north = SITE.network.lane_approach[LANE["w-n>_0"]]
     arrivals[north, 4:] = 1.0  # beyond 50 m at 13.9 m/s
