@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from concurrent.futures import Future
 from typing import Any
 
 from fastapi import Request
@@ -80,11 +79,9 @@ async def take_observations(request: Request, shared: Service) -> Receipt:
         raise ProblemError(413, f"a body of {kind} may have {most} bytes, this one has {len(body)}; send less at once")
     read = read_json if kind == JSON else read_arrow
 
-    def take() -> Future[Receipt]:
-        return shared.live.post(read(body, LIMITS))
-
+    pool = asyncio.get_running_loop().run_in_executor
     try:
-        kept = await asyncio.get_running_loop().run_in_executor(shared.readers, take)
+        posted = await pool(shared.readers, read, body, LIMITS)
     except InputError as error:
         raise ProblemError(400, str(error)) from None
-    return await asyncio.wrap_future(kept)
+    return await asyncio.wrap_future(await pool(shared.readers, shared.live.post, posted))

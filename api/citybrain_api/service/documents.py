@@ -53,7 +53,7 @@ class RollbackRequest(Document):
 class OverrideMade(BaseModel):
     """An override is in force."""
 
-    id: int = Field(examples=[12])
+    number: int = Field(examples=[12])
 
 
 class Overrides(BaseModel):
@@ -64,7 +64,7 @@ class Overrides(BaseModel):
         examples=[
             [
                 {
-                    "id": 12,
+                    "number": 12,
                     "intersection": "elm",
                     "kind": "stage",
                     "value": 1,

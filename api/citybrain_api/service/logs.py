@@ -34,17 +34,17 @@ def make_logger(level: str = "info", stream: TextIO | None = None) -> structlog.
 
 
 def catch_server_logs(logger: structlog.typing.FilteringBoundLogger) -> None:
-    """Have the web server's own words written in the same form."""
+    """Have the words of the web server and of the rooms below written in the same form."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            logger.log(record.levelno, "server", said=record.getMessage(), exc_info=record.exc_info or None)
+            logger.log(record.levelno, record.name, said=record.getMessage(), exc_info=record.exc_info or None)
 
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
-        theirs = logging.getLogger(name)
-        theirs.handlers = [Handler()] if name == "uvicorn" else []
-        theirs.propagate = name != "uvicorn"
-        theirs.setLevel(logging.WARNING)
+    handler = Handler()
+    for name in ("uvicorn", "citybrain"):
+        room = logging.getLogger(name)
+        room.handlers, room.propagate = [handler], False
+        room.setLevel(logging.WARNING)
 
 
 def _encode(event: dict[str, Any], **_: Any) -> str:

@@ -36,7 +36,7 @@ router = APIRouter(tags=["field devices"])
                 }
             },
         },
-        **declared(400, 401, 403, 408, 413, 415, 429, 503),
+        **declared(400, 401, 403, 408, 413, 415, 422, 429, 503),
     },
     response_model=Verdicts,
 )

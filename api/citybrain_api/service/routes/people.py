@@ -109,7 +109,7 @@ async def rollback(
         )
     except InputError as error:
         raise ProblemError(409, str(error), code="cannot_repeat") from None
-    return doc.OverrideMade(id=made)
+    return doc.OverrideMade(number=made)
 
 
 @router.get("/v1/overrides", summary="Overrides in force", responses=declared(401, 403, 429, 503))
@@ -130,7 +130,7 @@ async def override(wanted: doc.OverrideRequest, shared: ServiceNeeded, key: Oper
     name = intersection_of(shared, wanted.intersection, key)
     who = _person(wanted.who, key)
     made = shared.live.override(name, wanted.kind, wanted.value, who, wanted.why, wanted.until)
-    return doc.OverrideMade(id=await asyncio.wrap_future(made))
+    return doc.OverrideMade(number=await asyncio.wrap_future(made))
 
 
 @router.delete(
@@ -140,7 +140,7 @@ async def override(wanted: doc.OverrideRequest, shared: ServiceNeeded, key: Oper
     responses={204: {"description": "Ended."}, **declared(401, 403, 404, 422, 429, 503)},
 )
 async def end_override(
-    number: Annotated[int, Path(ge=1, le=doc.LATEST, description="`id` of the override.", examples=[12])],
+    number: Annotated[int, Path(ge=1, le=doc.LATEST, description="`number` of the override.", examples=[12])],
     shared: ServiceNeeded,
     key: OperatorKey,
     who: Annotated[str, Query(min_length=1, max_length=200, description="The person who ends it.")],

@@ -88,9 +88,9 @@ async def plan(
     name = intersection_of(shared, intersection, key)
     lease = _renew(shared, name, key)
     published = shared.live.board.get(name)
-    if wait_s and _has(published, if_none_match):
+    if wait_s and _nothing_new(published, if_none_match):
         published = await _changed(shared, name, if_none_match, wait_s)
-        if not _has(published, if_none_match):
+        if not _nothing_new(published, if_none_match):
             lease = _renew(shared, name, key)
     if published is None:
         told = f"no plan is in force at {name!r}: a controller runs its own pattern"
@@ -161,11 +161,16 @@ def _has(published: Published | None, tags: str | None) -> bool:
     return "*" in found or f'"{published.plan_id}"' in found
 
 
+def _nothing_new(published: Published | None, tags: str | None) -> bool:
+    """Whether the client knows already: it has this plan, or there is none and it has none."""
+    return _has(published, tags) or (published is None and tags is None)
+
+
 async def _changed(shared: Service, intersection: str, tags: str | None, wait_s: float) -> Published | None:
     """Wait for another plan; whatever is in force when the time is up or the service stops."""
     with shared.bell.listen(intersection) as bell:
         published = shared.live.board.get(intersection)
-        if _has(published, tags):
+        if _nothing_new(published, tags):
             await wait(bell, min(wait_s, shared.settings.longest_wait_s))
     if shared.bell.closing:
         raise unavailable("the service is being stopped", after_s=1)
