@@ -44,6 +44,8 @@ def make_timings(profile: str, network: Network, signals: Signals, yellow_s: flo
         ``resco``: the benchmark's own (3 s yellow, no red clearance), for like-for-like comparison only.
         ``us-mutcd``: yellow Y = t + v / 2a (flat grade) within 3 to 6 s, red clearance R = (W + L) / v of at most
         6 s, W the group's longest path through the junction; walk 7 s, pedestrian clearance at 1.07 m/s.
+        ``de-rilsa``: yellow 3 to 5 s by speed, then until the path is cleared at 10 m/s (turning 7 m/s); walk 5 s and
+        half of the crossing, pedestrian clearance at 1.2 m/s.
         ``own``: what the intersections' own programs show (see :mod:`citybrain.own_program`).
         Constants and their sources stand in ``timing_profiles.toml``.
     yellow_s : yellow of the scenario [s]: replaces the fixed one of ``resco`` and, in ``own``, that of groups to which
@@ -75,8 +77,9 @@ def _formula_timings(profile: str, constants: Constants, network: Network, signa
     min_green, yellow, clearance = (np.zeros(n_g, dtype=np.int32) for _ in range(3))
     for g in range(n_g):
         if signals.group_kind[g] == GroupKind.PEDESTRIAN:
-            min_green[g] = ceil_tenths(constants["walk_s"])
-            clearance[g] = ceil_tenths(signals.group_crossing[g] / constants["walking_speed_mps"])
+            over_s = signals.group_crossing[g] / constants["walking_speed_mps"]
+            min_green[g] = ceil_tenths(max(constants["walk_s"], constants.get("walk_share", 0.0) * over_s))
+            clearance[g] = ceil_tenths(over_s)
             continue
         moves = signals.group_move[signals.group_move_ptr[g] : signals.group_move_ptr[g + 1]]
         left = len(moves) > 0 and np.isin(network.move_turn[moves], (Turn.LEFT, Turn.UTURN)).all()
@@ -105,14 +108,20 @@ def _formula_timings(profile: str, constants: Constants, network: Network, signa
 
 def _change_interval(constants: Constants, network: Network, moves: NDArray[np.int32]) -> tuple[float, float]:
     """Yellow and red clearance [s] of a vehicle group with these movements, the longest that one of them needs."""
-    yellow_s, red_s = constants["yellow_shortest_s"], 0.0
+    yellow_s, red_s, clear_s = constants["yellow_shortest_s"], 0.0, 0.0
     for m in moves:
         speed = float(network.lane_speed[network.move_from[m]])
         needed = constants["reaction_s"] + speed / (2.0 * constants["deceleration_mps2"])
         yellow_s = max(yellow_s, min(needed, constants["yellow_longest_s"]))
-        crossing = (float(network.move_length[m]) + constants["vehicle_length_m"]) / speed
-        red_s = max(red_s, min(crossing, constants["red_clearance_longest_s"]))
-    return yellow_s, red_s
+        length = float(network.move_length[m]) + constants["vehicle_length_m"]
+        if "clearing_speed_mps" in constants:
+            turn = "" if network.move_turn[m] == Turn.STRAIGHT else "_turn"
+            clear_s = max(
+                clear_s, constants[f"crossing_time{turn}_s"] + length / constants[f"clearing_speed{turn}_mps"]
+            )
+        else:
+            red_s = max(red_s, min(length / speed, constants["red_clearance_longest_s"]))
+    return yellow_s, max(red_s, clear_s - yellow_s)
 
 
 def timings_document(network: Network, signals: Signals, timings: Timings) -> dict[str, dict[str, Any]]:

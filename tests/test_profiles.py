@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from citybrain.decisions import Command, Wish
 from citybrain.errors import ProfileError
 from citybrain.guard import LampGuard, red_bounds
-from citybrain.network import Network
+from citybrain.network import Network, Turn
 from citybrain.profiles import TIMING_PROFILES, make_timings, timings_document
 from citybrain.signals import Aspect, Conflict, GroupKind, Signals
 from citybrain.timings import Timings
@@ -172,6 +173,31 @@ def test_us_mutcd_by_hand() -> None:
     assert set(timings.max_red) == {1800}
 
 
+@pytest.mark.parametrize(("kmh", "yellow"), [(30, 30), (50, 30), (60, 40), (70, 50), (100, 50)])
+def test_de_rilsa_by_hand(kmh: int, yellow: int) -> None:
+    signals = SITE.signals
+    network = replace(SITE.network, lane_speed=np.full(SITE.network.n_lanes, kmh / 3.6))
+    timings = make_timings("de-rilsa", network, signals)
+    vehicle = signals.group_kind == GroupKind.VEHICLE
+    assert set(timings.yellow[vehicle]) == {yellow}
+    assert set(timings.min_green[vehicle]) == {50}
+    for g in np.flatnonzero(vehicle):
+        i = int(np.searchsorted(signals.group_ptr, g, side="right")) - 1
+        k = int(g) - int(signals.group_ptr[i])
+        moves = signals.group_move[signals.group_move_ptr[g] : signals.group_move_ptr[g + 1]]
+        cleared = [
+            3 + (w + 6) / 10 if turn == Turn.STRAIGHT else 2 + (w + 6) / 7
+            for w, turn in zip(network.move_length[moves], network.move_turn[moves], strict=True)
+        ]
+        foes = np.flatnonzero(signals.conflicts(i)[k] != Conflict.NONE)
+        found = matrix(signals, timings, i)[k, foes]
+        assert np.all(np.abs(found - max(yellow, 10 * max(cleared))) <= 1.1)
+        assert np.all(found >= max(yellow, 10 * max(cleared)) - 1e-6)
+    for g in np.flatnonzero(~vehicle):
+        walk_s = max(5.0, signals.group_crossing[g] / 2 / 1.2)
+        assert timings.min_green[g] == int(np.ceil(round(10 * walk_s, 6)))
+
+
 def test_pedestrians_walk_and_clear_the_road() -> None:
     signals = SITE.signals
     crossings = np.flatnonzero(signals.group_kind == GroupKind.PEDESTRIAN)
@@ -208,8 +234,8 @@ def test_no_intergreen_without_conflict(profile: str) -> None:
 
 
 def test_bad_requests() -> None:
-    with pytest.raises(ProfileError, match="'de-rilsa' is unknown; choose one of resco, us-mutcd, own"):
-        make_timings("de-rilsa", SITE.network, SITE.signals)
+    with pytest.raises(ProfileError, match="'cn-gb' is unknown; choose one of resco, us-mutcd, de-rilsa, own"):
+        make_timings("cn-gb", SITE.network, SITE.signals)
     for yellow_s in (0.5, 7.0, float("nan")):
         with pytest.raises(ProfileError, match="give 1 to 6 s"):
             make_timings("resco", SITE.network, SITE.signals, yellow_s)
