@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from citybrain.cabinet.courses import Schedule
-from citybrain.cabinet.lamps import NEVER, Lamps
-from citybrain.cabinet.tables import PERMISSIVE
+from citybrain.cabinet.lamps import Lamps
+from citybrain.cabinet.tables import NEVER, PERMISSIVE
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ class Laid(NamedTuple):
     latest: int
 
 
-def _log_nothing(_time: int, _code: int, _parameter: int) -> None:
-    """Take no notice."""
-
-
 def carry_on(tables: Tables, shown: dict[str, Any], at: int, entries: Sequence[Entry], to: int) -> dict[str, Any]:
     """Foresee what a cabinet that reports ``shown`` at a time shows at a later one, if it follows a schedule.
 
@@ -40,7 +36,7 @@ def carry_on(tables: Tables, shown: dict[str, Any], at: int, entries: Sequence[E
     InputError
         If it cannot show that.
     """
-    lamps = Lamps.adopt(tables, shown, at, _log_nothing)
+    lamps = Lamps.adopt(tables, shown, at)
     course = Schedule(entries, at) if entries else None
     while True:
         while course is not None and not lamps.changing and course.stage == lamps.stage and course.due <= to:
@@ -67,7 +63,7 @@ def lay_out(tables: Tables, shown: dict[str, Any], time: int, wanted: Iterable[E
     shown : at ``time``.
     wanted : stages and starts in order; begins are put on whole seconds after ``time``.
     """
-    lamps = Lamps.adopt(tables, shown, time, _log_nothing)
+    lamps = Lamps.adopt(tables, shown, time)
     entries: list[Entry] = []
     for stage, start in wanted:
         if stage == lamps.stage:

@@ -1,0 +1,214 @@
+"""The live engine: lawful plans that cabinets follow, exact replay, and the cabinet has the last word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from citybrain.cabinet import Mode
+from citybrain.control.registry import CONTROLLERS
+from citybrain.errors import ContractError, InputError
+from citybrain.live.book import make_book
+from citybrain.live.engine import LiveEngine
+from citybrain.live.inputs import read_inputs
+from citybrain.plans.checker import Checker, canonical, check
+from tests.live_street import CYCLE, LEASE, TICK, Loop, override, street
+from tests.small_world import small_sensors
+
+YEARS_56 = 17_671_500_000 // CYCLE * CYCLE
+"""Tenths from 1970 to 2026, give or take a cycle."""
+
+
+def told(loop: Loop) -> list[bytes]:
+    """Everything that the engine of a loop put out, as bytes."""
+    return [
+        canonical(
+            {
+                "plans": [plan.document for plan in outcome.plans],
+                "reasons": [dict(plan.reasons) for plan in outcome.plans],
+                "withdrawn": outcome.withdrawn,
+                "entries": [dict(entry.document) for entry in outcome.entries],
+                "queue": outcome.snapshot.state.queue.tobytes().hex(),
+                "aspect": outcome.snapshot.lamps.aspect.tobytes().hex(),
+            }
+        )
+        for outcome in loop.outcomes
+    ]
+
+
+def relative(loop: Loop, begin: int) -> list[tuple[int, int]]:
+    """Stages of all plans and their begins, from the begin of the run on."""
+    return [
+        (entry["stage"], entry["begin"] - begin)
+        for document in loop.documents
+        for entry in document["body"]["schedule"]["stages"]
+    ]
+
+
+@pytest.mark.parametrize("controller", [entry.name for entry in CONTROLLERS])
+def test_a_cabinet_takes_every_plan_and_shows_what_the_engine_believes(controller: str) -> None:
+    loop = Loop(controller)
+    for _ in range(200):
+        loop.tick()
+        if loop.time > 50:
+            assert loop.believed() == loop.lamps[-2]
+    assert {ack["verdict"] for ack in loop.acks if ack["mode"] == "adaptive"} <= {"accepted", "running"}
+    assert loop.mode() == "adaptive"
+    assert len(set(loop.lamps)) >= 4
+    assert [entry for outcome in loop.outcomes for entry in outcome.entries] == []
+
+
+def test_plans_come_only_where_they_differ_from_the_one_in_force() -> None:
+    loop = Loop("fixed")
+    loop.run(300)
+    changes = sum(a != b for a, b in zip(loop.lamps, loop.lamps[1:], strict=False))
+    assert 0 < len(loop.documents) < changes
+
+
+def test_every_plan_is_lawful_and_begins_after_its_lead() -> None:
+    loop = Loop()
+    loop.run(300)
+    for before, plan in zip([None, *loop.documents], loop.documents, strict=False):
+        assert check(loop.book.data[0], plan, before=before) == []
+        assert plan["valid_from"] == plan["made_at"] + 20
+        assert plan["why"][0]["text"]
+
+
+def test_the_same_inputs_from_a_checkpoint_on_give_the_same_bytes() -> None:
+    loop = Loop()
+    loop.overrides = (override("stage", 0, 2500, 2900),)
+    loop.run(150)
+    saved = loop.engine.save()
+    loop.cabinet.seize(Mode.PRE_EMPTED, 1, loop.time)
+    loop.run(20)
+    loop.cabinet.release(loop.time)
+    loop.run(150)
+    again = Loop()
+    again.engine.load(saved)
+    for inputs in loop.inputs[150:]:
+        again.outcomes.append(again.engine.step(read_inputs(inputs.to_bytes(), inputs.batch)))
+    assert told(again) == told(loop)[150:]
+
+
+def test_a_run_in_2026_does_what_a_run_in_1970_does() -> None:
+    early, late = Loop(begin=0), Loop(begin=YEARS_56)
+    early.run(200)
+    late.run(200)
+    assert late.lamps == early.lamps
+    assert relative(late, YEARS_56) == relative(early, 0)
+    states = zip(early.outcomes, late.outcomes, strict=True)
+    assert all(np.array_equal(a.snapshot.state.queue, b.snapshot.state.queue) for a, b in states)
+
+
+def test_the_engine_follows_a_cabinet_that_goes_its_own_way() -> None:
+    loop = Loop()
+    loop.run(60)
+    stage = 1 - loop.cabinet.ack(loop.time)["shown"]["stage"]
+    loop.cabinet.seize(Mode.PRE_EMPTED, stage, loop.time)
+    loop.run(30)
+    assert loop.outcomes[-1].snapshot.mode == ("pre_empted",)
+    assert loop.believed() == loop.lamps[-2]
+    assert not any(outcome.plans for outcome in loop.outcomes[62:])
+    loop.cabinet.release(loop.time)
+    loop.run(60)
+    assert loop.mode() == "adaptive"
+    assert any(outcome.plans for outcome in loop.outcomes[90:])
+    assert loop.believed() == loop.lamps[-2]
+
+
+def test_a_controller_that_no_longer_polls_runs_its_pattern_and_comes_back() -> None:
+    loop = Loop()
+    loop.run(60)
+    loop.polls = False
+    loop.run(LEASE // TICK + 120)
+    assert loop.outcomes[60].withdrawn == ["c"]
+    assert loop.mode() == "time_of_day"
+    assert not any(outcome.plans for outcome in loop.outcomes[60:])
+    assert [a == b for a, b in zip(loop.lamps[-60:-1], believed(loop)[-59:], strict=True)].count(False) == 0
+    loop.polls = True
+    loop.run(10)
+    assert loop.mode() == "adaptive"
+
+
+def believed(loop: Loop) -> list[str]:
+    """What the engine believed at every tick."""
+    return ["".join("rygG"[a] for a in outcome.snapshot.lamps.aspect) for outcome in loop.outcomes]
+
+
+def test_a_person_holds_a_stage_and_the_longest_red_still_ends_it() -> None:
+    loop = Loop()
+    loop.overrides = (override("stage", 1, 300, 6000),)
+    loop.run(600)
+    assert {document["author"]["name"] for document in loop.documents if document["made_at"] >= 300} == {"Ada"}
+    held = loop.lamps[60:590]
+    assert held.count("rG") > 400
+    assert "Gr" in held
+
+
+def test_an_override_of_the_pattern_shows_the_pattern() -> None:
+    loop = Loop()
+    loop.overrides = (override("pattern", 1, 300, 9000),)
+    loop.run(300)
+    other = Loop("fixed")
+    other.run(300)
+    assert loop.lamps[150:] == other.lamps[150:]
+    assert loop.mode() == "adaptive"
+
+
+def test_fallback_leaves_a_cabinet_to_its_own_pattern() -> None:
+    loop = Loop()
+    loop.run(30)
+    loop.overrides = (override("fallback", None, 300, 1200),)
+    loop.run(60)
+    assert loop.outcomes[30].withdrawn == ["c"]
+    assert loop.mode() == "time_of_day"
+    loop.run(60)
+    assert loop.mode() == "adaptive"
+
+
+def test_what_the_checker_refuses_is_not_published() -> None:
+    book = make_book(street(), 20)
+    groups = [{**group, "min_green": 5000} for group in book.data[0]["groups"]]
+    strict = Checker({**book.data[0], "groups": groups, "patterns": []})
+    strict.config_hash = book.config_hash[0]
+    loop = Loop(book=replace(book, checker=(strict,)))
+    loop.run(100)
+    errors = [entry for outcome in loop.outcomes for entry in outcome.entries]
+    assert errors
+    assert all(entry.kind == "error" and entry.document["refusals"] for entry in errors)
+    assert all(strict.check(document) == [] for document in loop.documents)
+    assert loop.mode() == "time_of_day"
+
+
+def test_after_a_long_pause_the_engine_asks_anew() -> None:
+    loop = Loop()
+    loop.run(60)
+    loop.time += 6000
+    loop.cabinet.advance(loop.time)
+    loop.run(60)
+    assert loop.mode() == "adaptive"
+    assert loop.believed() == loop.lamps[-2]
+
+
+def test_damaged_reports_of_lamps_are_not_believed() -> None:
+    loop = Loop()
+    loop.run(60)
+    report = loop.cabinet.ack(loop.time)
+    both = {**report, "shown": {**report["shown"], "aspects": "GG"}}
+    inputs = replace(loop.inputs[-1], time=loop.time, acks=(both,))
+    assert loop.engine.step(inputs).plans == []
+
+
+def test_time_that_does_not_grow_is_refused() -> None:
+    loop = Loop()
+    loop.run(3)
+    with pytest.raises(ContractError, match="after that of time"):
+        loop.engine.step(loop.inputs[0])
+
+
+def test_a_lead_of_no_whole_seconds_is_refused() -> None:
+    site = street()
+    with pytest.raises(InputError, match="whole number of seconds"):
+        LiveEngine(site, small_sensors(), make_book(site, 15), "planner", lead=15)
