@@ -407,6 +407,13 @@ def test_doubles_are_found_exactly(rows: list[tuple[int, bool, float]]) -> None:
     assert (expected if first is None else first.tolist()) == expected
 
 
+def test_names_may_lie_in_a_buffer_of_any_length() -> None:
+    names = names_array(["loop_w", "x"])
+    _, offsets, data = names.buffers()
+    odd = pa.py_buffer(offsets.to_pybytes()[:12] + b"!")
+    assert NameTable(["x", "loop_w"]).find(pa.StringArray.from_buffers(2, odd, data)).tolist() == [1, 0, -1]
+
+
 def test_rows_whose_hashes_meet_are_no_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("citybrain.live.doubles._hash", lambda columns: np.zeros(len(columns[0]), dtype=np.uint64))
     assert first_of_equals([np.array([3, 1, 2])]) is None

@@ -46,8 +46,8 @@ def names_array(names: Iterable[str]) -> pa.StringArray:
 def _parts(names: pa.StringArray) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """Offsets and bytes of an array without nulls."""
     _, offsets, data = names.buffers()
-    first = names.offset
     if len(names) == 0 or data is None:
         return np.zeros(len(names) + 1, dtype=np.int32), np.zeros(0, dtype=np.uint8)
-    offset = np.frombuffer(offsets, dtype=np.int32)[first : first + len(names) + 1]
+    # A stranger's buffer may be longer than its names, by any number of bytes.
+    offset = np.frombuffer(offsets, dtype=np.int32, count=len(names) + 1, offset=4 * names.offset)
     return offset, np.frombuffer(data, dtype=np.uint8)
