@@ -100,7 +100,7 @@ def disturb(rng: np.random.Generator, cabinet: Cabinet, seq: int) -> None:
         plan = make_plan(data, seq, some_body(rng, data, begin), begin, begin + int(rng.integers(1, 600)))
         plan["transition"]["mode"] = str(rng.choice(["add_only", "dwell", "short_way", "at_once"]))
         ack = cabinet.offer(with_identity(plan), now)
-        if ack["verdict"] == "accepted":
+        if cabinet.plan_id == ack["plan_id"]:
             again = cabinet.offer(with_identity(plan), now)
             assert again["verdict"] == "accepted"
     elif what < 0.65:

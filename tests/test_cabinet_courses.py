@@ -275,8 +275,8 @@ def test_modes_are_logged() -> None:
         (Code.UNIT_CONTROL, UnitControl.TIME_BASE),
         (Code.PATTERN, 1),
         (Code.UNIT_CONTROL, UnitControl.MANUAL),
-        (Code.PATTERN, 254),
         (Code.UNIT_CONTROL, UnitControl.SYSTEM),
+        (Code.PATTERN, 254),
         (Code.UNIT_CONTROL, UnitControl.BACKUP),
         (Code.PATTERN, 1),
     ]

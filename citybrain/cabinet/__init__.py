@@ -3,7 +3,8 @@
 Plain Python, no HTTP, no clock of its own. May import plans, clock, errors and units.
 """
 
-from citybrain.cabinet.cabinet import Cabinet, Mode
+from citybrain.cabinet.cabinet import Cabinet
 from citybrain.cabinet.events import Event
+from citybrain.cabinet.journal import Mode
 
 __all__ = ["Cabinet", "Event", "Mode"]

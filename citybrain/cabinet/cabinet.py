@@ -6,55 +6,26 @@ All times in tenths of a second since 1970-01-01T00:00:00Z; time is handed in an
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
+from citybrain.cabinet.accepted import Accepted, read_accepted
 from citybrain.cabinet.courses import Coordinated, Course, Hold, Schedule
 from citybrain.cabinet.events import Code, Coordination, Event, UnitControl
-from citybrain.cabinet.lamps import NEVER, Lamps
-from citybrain.cabinet.tables import LETTERS, RED, Pattern, read_pattern, read_tables
-from citybrain.clock import tenths_of_day
+from citybrain.cabinet.journal import Journal, Mode
+from citybrain.cabinet.lamps import Lamps
+from citybrain.cabinet.tables import LETTERS, NEVER, read_tables
 from citybrain.errors import ContractError, InputError
-from citybrain.plans.checker import Checker, Refusal, stages_of
+from citybrain.plans.checker import Checker, Refusal
 from citybrain.units import TENTHS_PER_SECOND
 
-_MINUTE = 600
 _FORESIGHT = 6000
 """A plan that becomes valid later is refused [tenths]."""
 _LONGEST_LEASE = 36_000
 """No plan is followed for longer without a word from the centre, whatever it says [tenths]."""
-_SPLITS_LOGGED = 16
-_EVENTS_KEPT = 20_000
 _WAY_BACK = "short_way"
 """Transition to the cabinet's own patterns."""
-_FREE_PATTERN = 254
-"""Pattern number that controllers log while no pattern is in force."""
 _ACK_FORMAT = "citybrain/ack/1"
-
-
-class Mode(StrEnum):
-    """Who directs the stages."""
-
-    ADAPTIVE = "adaptive"
-    TIME_OF_DAY = "time_of_day"
-    PRE_EMPTED = "pre_empted"
-    MANUAL = "manual"
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A plan that was accepted: a schedule, or a pattern with its transition."""
-
-    plan_id: str
-    seq: int
-    valid_from: int
-    entries: tuple[tuple[int, int], ...] = ()
-    pattern: Pattern | None = None
-    way: str = _WAY_BACK
-    max_cycles: int = 0
 
 
 class Cabinet:
@@ -85,23 +56,26 @@ class Cabinet:
         self.data = data
         self._checker = Checker(data)
         self._tables = read_tables(data, self._checker)
-        self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
+        self._journal = Journal()
         self._now = time
-        self._plan: _Plan | None = None
-        self._pending: list[_Plan] = []
+        self._plan: Accepted | None = None
+        self._pending: list[Accepted] = []
         self._before: dict[str, Any] = {}
         self._lease = NEVER
         self._note: tuple[str, str] | None = None
         self._mode = Mode.TIME_OF_DAY
-        self._coordination: Coordination | None = None
         self._look_again = time
-        self._number = self._pattern_of_day(time)
+        self._number = self._tables.pattern_at(time)
         pattern = self._tables.patterns[self._number]
-        self._lamps = self._start(pattern, time) if shown is None else Lamps.adopt(self._tables, shown, time, self._log)
+        if shown is None:
+            self._lamps = Lamps.within(self._tables, pattern, time)
+        else:
+            self._lamps = Lamps.adopt(self._tables, shown, time)
+        self._lamps.log = self._journal.log
         self._course: Course = Coordinated(pattern, self._lamps, time, _WAY_BACK)
-        self._log(time, Code.UNIT_CONTROL, UnitControl.TIME_BASE)
-        self._log_pattern(pattern)
-        self._next = time
+        self._journal.log(time, Code.UNIT_CONTROL, UnitControl.TIME_BASE)
+        self._journal.pattern(pattern, time)
+        self._journal.coordination(self._course, time)
         self._settle(time)
 
     @property
@@ -145,7 +119,7 @@ class Cabinet:
         return self._newest.plan_id if self._newest else None
 
     @property
-    def _newest(self) -> _Plan | None:
+    def _newest(self) -> Accepted | None:
         return self._pending[-1] if self._pending else self._plan
 
     def advance(self, to: int) -> None:
@@ -173,6 +147,7 @@ class Cabinet:
         self.advance(max(now, self._now))
         newest = self._newest
         if newest is not None and isinstance(plan, dict) and plan.get("plan_id") == newest.plan_id:
+            self._lease = max(self._lease, self._cut(lease_until or 0))
             return self._acknowledge("accepted", plan)
         refusal = self._refusal(plan, lease_until)
         if refusal is not None:
@@ -181,7 +156,7 @@ class Cabinet:
                 self._settle(self._now)
             return self._acknowledge("refused", plan, refusal.code, refusal.sentence)
         document: dict[str, Any] = plan  # type: ignore[assignment]  # the checker found it well formed
-        taken = self._read_plan(document)
+        taken = read_accepted(document, self.data, self._tables, self._checker)
         self._pending = [p for p in self._pending if p.valid_from < taken.valid_from] + [taken]
         self._before = document
         self._lease = self._cut(max(document["lease_until"], lease_until or 0))
@@ -235,7 +210,7 @@ class Cabinet:
         by = now - self._now
         if by == 0:
             return
-        self._log(self._now, Code.CLOCK, min(abs(by) // 10, 255))
+        self._journal.log(self._now, Code.CLOCK, min(abs(by) // 10, 255))
         self._lamps.shift(by)
         self._now = now
         if by < 0 and self._lease < NEVER:
@@ -258,9 +233,7 @@ class Cabinet:
 
     def events(self) -> list[Event]:
         """High-resolution events since the last call; of more than 20,000 the latest."""
-        rows = list(self._events)
-        self._events.clear()
-        return rows
+        return self._journal.read()
 
     def _settle(self, time: int) -> None:
         """Do all that is due at a time."""
@@ -284,8 +257,8 @@ class Cabinet:
             times.append(self._lease)
         if self._pending:
             times.append(self._pending[0].valid_from)
-        if self._mode == Mode.ADAPTIVE:
-            times.append(self._latest_red())
+        if isinstance(course, Schedule):
+            times.append(lamps.latest_red())
         self._next = min(times)
 
     def _follow(self, time: int) -> bool:
@@ -301,14 +274,14 @@ class Cabinet:
                 self._note = "late", f"stage {course.stage} began {late:.1f} s late, as soon as it was lawful"
             lamps.begin(course.stage, time)
         course.begun(time)
-        self._log_coordination(time)
+        self._journal.coordination(course, time)
         return True
 
     def _govern(self, time: int) -> None:
         """End what has run out, take up what has become valid."""
         if self._newest and time >= self._lease:
             self._fall_back()
-        elif self._mode == Mode.ADAPTIVE and time >= self._latest_red():
+        elif isinstance(self._course, Schedule) and time >= self._lamps.latest_red():
             self._fall_back()
             self._note = "maximum_red", "a group was red for too long under the plan; the cabinet's own pattern runs"
         changed = False
@@ -319,8 +292,8 @@ class Cabinet:
         if changed and self._mode in (Mode.ADAPTIVE, Mode.TIME_OF_DAY):
             self._resume()
         if time >= self._look_again:
-            self._look_again = self._next_look(time)
-            number = self._pattern_of_day(time)
+            self._look_again = self._tables.next_look(time)
+            number = self._tables.pattern_at(time)
             if number != self._number:
                 self._number = number
                 if self._mode == Mode.TIME_OF_DAY:
@@ -328,25 +301,18 @@ class Cabinet:
 
     def _resume(self) -> None:
         """Take up the plan in force, or the pattern of the time of day, from what is shown now."""
-        plan, now = self._plan, self._now
+        plan, now, before = self._plan, self._now, self._course
         if plan is None:
             self._enter(Mode.TIME_OF_DAY)
-            self._run(self._tables.patterns[self._number], _WAY_BACK, 0)
-        elif plan.pattern is not None:
-            self._enter(Mode.ADAPTIVE)
-            self._run(plan.pattern, plan.way, plan.max_cycles)
+            self._course = Coordinated(self._tables.patterns[self._number], self._lamps, now, _WAY_BACK)
         else:
-            if not isinstance(self._course, Schedule):
-                self._log(now, Code.PATTERN, _FREE_PATTERN)
-                self._log(now, Code.COORDINATION, Coordination.FREE)
-                self._coordination = None
+            self._course = plan.course(self._lamps, now)
             self._enter(Mode.ADAPTIVE)
-            self._course = Schedule(plan.entries, now)
-
-    def _run(self, pattern: Pattern, way: str, max_cycles: int) -> None:
-        """Follow a pattern from now on."""
-        self._course = Coordinated(pattern, self._lamps, self._now, way, max_cycles)
-        self._log_pattern(pattern)
+        if isinstance(self._course, Coordinated):
+            self._journal.pattern(self._course.pattern, now)
+            self._journal.coordination(self._course, now)
+        elif not isinstance(before, Schedule):
+            self._journal.pattern(None, now)
 
     def _fall_back(self) -> None:
         """Forget all plans; where one was in force, take up the pattern of the time of day."""
@@ -357,23 +323,9 @@ class Cabinet:
 
     def _enter(self, mode: Mode) -> None:
         """Change the mode, and log it."""
-        if mode == self._mode:
-            return
-        now, before = self._now, self._mode
-        self._mode = mode
-        if before == Mode.PRE_EMPTED:
-            self._log(now, Code.PREEMPT_EXIT, 1)
-        elif before == Mode.MANUAL:
-            self._log(now, Code.MANUAL, 0)
-        if mode == Mode.PRE_EMPTED:
-            self._log(now, Code.PREEMPT_ENTRY, 1)
-        elif mode == Mode.MANUAL:
-            self._log(now, Code.MANUAL, 1)
-            self._log(now, Code.UNIT_CONTROL, UnitControl.MANUAL)
-        elif mode == Mode.ADAPTIVE:
-            self._log(now, Code.UNIT_CONTROL, UnitControl.SYSTEM)
-        else:
-            self._log(now, Code.UNIT_CONTROL, UnitControl.BACKUP)
+        if mode != self._mode:
+            self._journal.mode(self._mode, mode, self._now)
+            self._mode = mode
 
     def _cut(self, lease_until: int) -> int:
         """Lease as the cabinet grants it."""
@@ -398,77 +350,9 @@ class Cabinet:
             return self._lamps.document()
         twin = copy.copy(self)
         twin._lamps, twin._course = self._lamps.copy(), self._course.copy()  # noqa: SLF001 - of its own kind
-        twin._pending, twin._lease, twin._events = self._pending.copy(), NEVER, deque(maxlen=1)  # noqa: SLF001
+        twin._pending, twin._lease, twin._journal = self._pending.copy(), NEVER, Journal()  # noqa: SLF001
         twin.advance(time)
         return twin._lamps.document()  # noqa: SLF001
-
-    def _read_plan(self, plan: dict[str, Any]) -> _Plan:
-        """Read a plan that the checker found lawful."""
-        body = plan["body"]
-        name, seq, begin = plan["plan_id"], plan["seq"], plan["valid_from"]
-        if "schedule" in body:
-            entries = tuple((entry["stage"], entry["begin"]) for entry in body["schedule"]["stages"])
-            return _Plan(name, seq, begin, entries)
-        pattern = body.get("pattern") or {**body["rings"], "stages": stages_of(self.data, body["rings"]["rings"])}
-        way = plan["transition"]
-        return _Plan(
-            name, seq, begin, (), read_pattern(self._tables, pattern, self._checker), way["mode"], way["max_cycles"]
-        )
-
-    def _start(self, pattern: Pattern, time: int) -> Lamps:
-        """Lamps as the pattern has them at a time."""
-        on, age = pattern.place(time)
-        lamps = Lamps(self._tables, pattern.stages[on - 1], time - age, self._log)
-        if pattern.stages[on] != lamps.stage:
-            lamps.begin(pattern.stages[on], time - age)
-        while lamps.due <= time:
-            lamps.run()
-        self._events.clear()
-        return lamps
-
-    def _latest_red(self) -> int:
-        """When the first red is longer than its bound."""
-        lamps = self._lamps
-        reds = zip(lamps.aspect, lamps.aspect_since, self._tables.red_bound, strict=True)
-        return min(
-            (since + bound + 1 for shown, since, bound in reds if shown == RED and bound is not None), default=NEVER
-        )
-
-    def _pattern_of_day(self, time: int) -> int:
-        """Pattern that the local time of day asks for."""
-        table = self._tables.time_of_day
-        if len(table) == 1:
-            return table[0][1]
-        today = tenths_of_day(time, self._tables.time_zone)
-        return next(number for begin, number in reversed(table) if begin <= today)
-
-    def _next_look(self, time: int) -> int:
-        """When the time-of-day table is looked up again: every minute, since local time may jump."""
-        return NEVER if len(self._tables.time_of_day) == 1 else time - time % _MINUTE + _MINUTE
-
-    def _log(self, time: int, code: int, parameter: int) -> None:
-        self._events.append(Event(time * 100, code, parameter))
-
-    def _log_pattern(self, pattern: Pattern) -> None:
-        """Log what pattern is in force from now on."""
-        now = self._now
-        self._log(now, Code.PATTERN, pattern.number)
-        self._log(now, Code.CYCLE, pattern.cycle // TENTHS_PER_SECOND)
-        self._log(now, Code.OFFSET, pattern.offset // TENTHS_PER_SECOND)
-        for j, span in enumerate(pattern.spans[:_SPLITS_LOGGED]):
-            self._log(now, Code.FIRST_SPLIT + j, span // TENTHS_PER_SECOND)
-        self._coordination = None
-        self._log_coordination(now)
-
-    def _log_coordination(self, time: int) -> None:
-        """Log how the pattern stands to the clock, when that changes, and the begin of every cycle."""
-        course = self._course
-        if isinstance(course, Coordinated):
-            if course.state != self._coordination:
-                self._coordination = course.state
-                self._log(time, Code.COORDINATION, course.state)
-            if course.at_zero and course.started:
-                self._log(time, Code.COORDINATION, Coordination.LOCAL_ZERO)
 
     def _acknowledge(
         self, verdict: str, plan: object, code: str | None = None, sentence: str | None = None

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Protocol, Self
 
 from citybrain.cabinet.events import Coordination
-from citybrain.cabinet.lamps import NEVER, Lamps
-from citybrain.cabinet.tables import Pattern
+from citybrain.cabinet.lamps import Lamps
+from citybrain.cabinet.tables import NEVER, Pattern
 
 _CHANGE_PER_CYCLE = 5
 """A transition lengthens or shortens a cycle by at most one part in so many, unless it may take too few cycles."""

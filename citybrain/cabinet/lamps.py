@@ -10,16 +10,19 @@ from heapq import heappop, heappush
 from typing import Any
 
 from citybrain.cabinet.events import Code
-from citybrain.cabinet.tables import LETTERS, PERMISSIVE, RED, YELLOW, Tables
+from citybrain.cabinet.tables import LETTERS, NEVER, PERMISSIVE, RED, YELLOW, Pattern, Tables
 from citybrain.errors import InputError
 
-NEVER = 2**62
 _LONG_AGO = -(2**40)
 _YELLOW_ENDS, _CLEARED, _FINISH = range(3)
 """What a timer is for; in this order when they are due together."""
 
 Log = Callable[[int, int, int], None]
 """Takes time [tenths], code and parameter of an event."""
+
+
+def log_nothing(_time: int, _code: int, _parameter: int) -> None:
+    """Take no notice."""
 
 
 class Lamps:
@@ -34,10 +37,10 @@ class Lamps:
     aspect, aspect_since, green_end : per group; both greens count as one; ``green_end`` is far in the past where no
         green has ended yet.
     due : when something happens next by itself.
+    log : hears of every event.
     """
 
     __slots__ = (
-        "_log",
         "_tables",
         "_timers",
         "aspect",
@@ -46,15 +49,16 @@ class Lamps:
         "changing",
         "due",
         "green_end",
+        "log",
         "since",
         "stage",
         "string",
     )
 
-    def __init__(self, tables: Tables, stage: int, time: int, log: Log) -> None:
+    def __init__(self, tables: Tables, stage: int, time: int) -> None:
         """Show a stage whose greens and reds are old enough to be changed at ``time``."""
         self._tables = tables
-        self._log = log
+        self.log: Log = log_nothing
         self._timers: list[tuple[int, int, int]] = []
         self.stage, self.changing, self.since, self.begun = stage, False, time, time
         self.aspect = list(tables.stages[stage])
@@ -67,7 +71,18 @@ class Lamps:
         self.string = self._draw()
 
     @classmethod
-    def adopt(cls, tables: Tables, shown: Mapping[str, Any], time: int, log: Log) -> Lamps:
+    def within(cls, tables: Tables, pattern: Pattern, time: int) -> Lamps:
+        """Show what a pattern has at a time."""
+        on, age = pattern.place(time)
+        lamps = cls(tables, pattern.stages[on - 1], time - age)
+        if pattern.stages[on] != lamps.stage:
+            lamps.begin(pattern.stages[on], time - age)
+        while lamps.due <= time:
+            lamps.run()
+        return lamps
+
+    @classmethod
+    def adopt(cls, tables: Tables, shown: Mapping[str, Any], time: int, log: Log = log_nothing) -> Lamps:
         """Take up lamps that stand already, as an acknowledgement tells of them.
 
         Raises
@@ -76,7 +91,7 @@ class Lamps:
             If they are not lamps of this intersection.
         """
         try:
-            lamps = cls(tables, shown["stage"], shown["since"], log)
+            lamps = cls(tables, shown["stage"], shown["since"])
             lamps.aspect = [LETTERS.index(letter) for letter in shown["aspects"]]
             lamps.aspect_since = list(shown["aspect_since"])
             lamps.green_end = [_LONG_AGO if t is None else t for t in shown["green_end"]]
@@ -88,7 +103,7 @@ class Lamps:
             raise InputError(
                 f"lamps of {tables.intersection!r}: {shown['aspects']!r} are not on the way to stage {lamps.stage}"
             )
-        lamps.changing = tuple(lamps.aspect) != stage
+        lamps.changing, lamps.log = tuple(lamps.aspect) != stage, log
         lamps._resume(time)
         return lamps
 
@@ -99,6 +114,11 @@ class Lamps:
             if shown >= PERMISSIVE > new[g]:
                 earliest = max(earliest, self.aspect_since[g] + self._tables.min_green[g])
         return earliest
+
+    def latest_red(self) -> int:
+        """When the first red is longer than its bound, if it goes on."""
+        reds = zip(self.aspect, self.aspect_since, self._tables.red_bound, strict=True)
+        return min((t + most + 1 for shown, t, most in reds if shown == RED and most is not None), default=NEVER)
 
     def begin(self, stage: int, time: int) -> None:
         """End the greens that a stage does not show; everything else follows by itself.
@@ -140,7 +160,7 @@ class Lamps:
         for name in Lamps.__slots__:
             value = getattr(self, name)
             setattr(twin, name, value.copy() if isinstance(value, list) else value)
-        twin._log = _log_nothing
+        twin.log = log_nothing
         return twin
 
     def document(self) -> dict[str, Any]:
@@ -195,28 +215,28 @@ class Lamps:
         self.aspect[g] = YELLOW if tables.yellow[g] > 0 else RED
         self.aspect_since[g] = self.green_end[g] = time
         if tables.pedestrian[g]:
-            self._log(time, Code.PEDESTRIAN_CLEARANCE_BEGIN, g + 1)
+            self.log(time, Code.PEDESTRIAN_CLEARANCE_BEGIN, g + 1)
         else:
-            self._log(time, Code.GREEN_END, g + 1)
+            self.log(time, Code.GREEN_END, g + 1)
         if tables.yellow[g] > 0:
-            self._log(time, Code.YELLOW_BEGIN, g + 1)
+            self.log(time, Code.YELLOW_BEGIN, g + 1)
             self._set(time + tables.yellow[g], _YELLOW_ENDS, g)
         elif not tables.pedestrian[g] and tables.clearance[g] > 0:
-            self._log(time, Code.RED_CLEARANCE_BEGIN, g + 1)
+            self.log(time, Code.RED_CLEARANCE_BEGIN, g + 1)
         if tables.pedestrian[g] or tables.clearance[g] > tables.yellow[g]:
             self._set(time + tables.clearance[g], _CLEARED, g)
 
     def _end_yellow(self, g: int, time: int) -> None:
         self.aspect[g] = RED
         self.aspect_since[g] = time
-        self._log(time, Code.YELLOW_END, g + 1)
+        self.log(time, Code.YELLOW_END, g + 1)
         if self._tables.clearance[g] > self._tables.yellow[g] and not self._tables.pedestrian[g]:
-            self._log(time, Code.RED_CLEARANCE_BEGIN, g + 1)
+            self.log(time, Code.RED_CLEARANCE_BEGIN, g + 1)
 
     def _cleared(self, g: int, time: int) -> None:
         """Note that nothing has to wait for a group any more, unless it is green again."""
         if self.aspect[g] < PERMISSIVE and time == self.green_end[g] + self._tables.clearance[g]:
-            self._log(time, Code.DONT_WALK_BEGIN if self._tables.pedestrian[g] else Code.RED_CLEARANCE_END, g + 1)
+            self.log(time, Code.DONT_WALK_BEGIN if self._tables.pedestrian[g] else Code.RED_CLEARANCE_END, g + 1)
 
     def _finish(self, time: int) -> None:
         """Show the stage; all its greens begin together."""
@@ -224,10 +244,6 @@ class Lamps:
             if target >= PERMISSIVE:
                 if self.aspect[g] < PERMISSIVE:
                     self.aspect_since[g] = time
-                    self._log(time, Code.WALK_BEGIN if self._tables.pedestrian[g] else Code.GREEN_BEGIN, g + 1)
+                    self.log(time, Code.WALK_BEGIN if self._tables.pedestrian[g] else Code.GREEN_BEGIN, g + 1)
                 self.aspect[g] = target
         self.changing, self.since = False, time
-
-
-def _log_nothing(_time: int, _code: int, _parameter: int) -> None:
-    """Take no notice."""

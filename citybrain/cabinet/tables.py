@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from citybrain.clock import tenths_of_day
 from citybrain.errors import InputError
 from citybrain.plans.checker import Checker
 
+NEVER = 2**62
+_MINUTE = 600
 RED, YELLOW, PERMISSIVE, PROTECTED = range(4)
 LETTERS = "rygG"
 _LEAST_GROWTH = 20
@@ -83,6 +86,17 @@ class Tables:
     lamp_red: str
     patterns: Mapping[int, Pattern]
     time_of_day: tuple[tuple[int, int], ...]
+
+    def pattern_at(self, time: int) -> int:
+        """Return the number of the pattern that the local time of day asks for."""
+        if len(self.time_of_day) == 1:
+            return self.time_of_day[0][1]
+        today = tenths_of_day(time, self.time_zone)
+        return next(number for begin, number in reversed(self.time_of_day) if begin <= today)
+
+    def next_look(self, time: int) -> int:
+        """When the time-of-day table is to be looked up again: every minute, since local time may jump."""
+        return NEVER if len(self.time_of_day) == 1 else time - time % _MINUTE + _MINUTE
 
 
 def read_tables(data: Mapping[str, Any], checker: Checker) -> Tables:
