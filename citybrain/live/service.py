@@ -129,6 +129,8 @@ class Live:
         self._writer = Writer(store)
         schedule = Schedule(settings.checkpoint_every, settings.senders, version)
         self._ticker = Ticker(make_engine, engine, self._tray, self._writer, self.board, clock, schedule)
+        if isinstance(clock, StreetClock):
+            clock.advance(engine.time)
         self._begun = max(clock.now(), engine.time)
 
     @classmethod
