@@ -31,7 +31,7 @@ import numpy as np
 from citybrain.clock import stopwatch
 from citybrain.decisions import Wish
 from citybrain.errors import NetworkError
-from citybrain.guard import LampGuard, red_bounds
+from citybrain.guard import LampGuard
 from citybrain.plans import checker
 from citybrain.plans.controller_data import intersection_rules
 from citybrain.randomness import generator
@@ -209,11 +209,10 @@ def _rounded_up(timings: Timings) -> Timings:
 
 
 def _documents(signals: Signals, timings: Timings) -> list[dict[str, Any]]:
-    bounds = red_bounds(signals, timings)
     pattern = {"pattern": 1, "cycle": 1, "offset": 0, "offset_reference": checker.OFFSET_REFERENCE}
     return [
         {
-            **intersection_rules(f"i{i}", signals, timings, i, bounds=bounds),
+            **intersection_rules(f"i{i}", signals, timings, i),
             "patterns": [{**pattern, "stages": [{"stage": 0, "split": 1}]}],
         }
         for i in range(signals.n_intersections)
@@ -356,45 +355,56 @@ def _binding(town: Town, refusals: list[checker.Refusal]) -> list[checker.Refusa
 
 def judge_patterns(town: Town, most: int = 4) -> Tally:
     """Random patterns: three cycles of them are carried out exactly if they are lawful."""
-    rng, n_i = town.rng, town.signals.n_intersections
-    stages = town.random_stages((most, n_i))
-    length = rng.integers(2, most + 1, n_i)
-    last = stages[length - 1, np.arange(n_i)]
-    town.drive(np.tile(town.to_rows(last), (60, 1)).astype(np.int32))
-    rows = [town.to_rows(stages[k]) for k in range(most)]
-    following = [np.where(length == k + 1, rows[0], rows[(k + 1) % most]) for k in range(most)]
-    change = np.array([town.interstage(rows[k], following[k]) for k in range(most)])
-    green = np.array([town.least_green(row) for row in rows])
-    split = change + np.maximum(TICK, green + TICK * rng.integers(-1, 4, green.shape))
-    split = np.where(rng.random(split.shape) < 0.05, TICK, split)
+    stages, splits, changes, length = _random_patterns(town, most)
     now = town.guard.lamps.time
+    sites = range(len(length))
     bodies = [
-        list(zip(stages[: length[i], i].tolist(), split[: length[i], i].tolist(), strict=True)) for i in range(n_i)
+        [(int(s), int(t)) for s, t in zip(stages[:n, i], splits[:n, i], strict=True)]
+        for i, n in zip(sites, length, strict=True)
     ]
-    asked = [_cycles(body, change[:, i].tolist(), now + TICK) for i, body in enumerate(bodies)]
-    # A schedule that is not lawful need not be in order of time.
-    ticks = max((begin for entries in asked for _, begin in entries), default=now) - now
+    asked = [_cycles(bodies[i], changes[:, i].tolist(), now + TICK) for i in sites]
+    ticks = max(begin for entries in asked for _, begin in entries) - now
     wishes = np.tile(town.rows, (ticks // TICK, 1))
-    for i, entries in enumerate(asked):
-        for stage, begin in entries:
+    for i in sites:
+        for stage, begin in asked[i]:
             wanted = town.stage_row[town.stage_ptr[i] + stage] if stage < town.n_stages[i] else UNKNOWN
+            # A pattern that is not lawful need not be in order of time.
             wishes[max(0, (begin - now) // TICK - 1) :, i] = wanted
     done = town.changes(town.drive(wishes), now + TICK)
     tally = Tally(wishes=wishes.size)
-    for i, body in enumerate(bodies):
-        if last[i] == town.n_stages[i] or any(a[0] == b[0] for a, b in pairwise([*body, body[0]])):
+    for i in sites:
+        body = bodies[i]
+        if body[-1][0] == town.n_stages[i] or any(a[0] == b[0] for a, b in pairwise([*body, body[0]])):
             continue
-        cycle = sum(s for _, s in body)
-        pattern = {
-            "pattern": 7,
-            "cycle": cycle,
-            "offset": (now + TICK) % cycle,
-            "offset_reference": checker.OFFSET_REFERENCE,
-            "stages": [{"stage": stage, "split": s} for stage, s in body],
-        }
-        plan = _plan(town.checkers[i], i, {"pattern": pattern}, now, now + 2 * TICK)
-        _compare(tally, town, i, plan, None, now, _real(int(last[i]), asked[i]), done[i])
+        plan = _plan(town.checkers[i], i, {"pattern": _pattern(body, now + TICK)}, now, now + 2 * TICK)
+        _compare(tally, town, i, plan, None, now, _real(body[-1][0], asked[i]), done[i])
     return tally
+
+
+def _random_patterns(town: Town, most: int) -> tuple[NDArray[np.int64], ...]:
+    """Stages, splits and interstages after them [entries, I], and lengths [I]; every town stands in its last stage."""
+    rng, n_i = town.rng, town.signals.n_intersections
+    stages = town.random_stages((most, n_i))
+    length = rng.integers(2, most + 1, n_i)
+    last = town.to_rows(stages)[length - 1, np.arange(n_i)]
+    town.drive(np.tile(last, (60, 1)).astype(np.int32))
+    rows = [town.to_rows(stages[k]) for k in range(most)]
+    following = [np.where(length == k + 1, rows[0], rows[(k + 1) % most]) for k in range(most)]
+    changes = np.array([town.interstage(rows[k], following[k]) for k in range(most)])
+    green = np.array([town.least_green(row) for row in rows])
+    splits = changes + np.maximum(TICK, green + TICK * rng.integers(-1, 4, green.shape))
+    return stages, np.where(rng.random(splits.shape) < 0.05, TICK, splits), changes, length
+
+
+def _pattern(body: Entries, begin: int) -> dict[str, Any]:
+    cycle = sum(split for _, split in body)
+    return {
+        "pattern": 7,
+        "cycle": cycle,
+        "offset": begin % cycle,
+        "offset_reference": checker.OFFSET_REFERENCE,
+        "stages": [{"stage": stage, "split": split} for stage, split in body],
+    }
 
 
 def _cycles(body: Entries, change: list[int], first: int) -> Entries:

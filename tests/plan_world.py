@@ -57,7 +57,9 @@ def controller(**changes: Any) -> Document:
         intergreen=intergreen.ravel().astype(np.int32),
         as_programmed=False,
     )
-    data = intersection_rules("crossing", signals, timings, 0, bounds=np.full(5, 890))
+    data = intersection_rules("crossing", signals, timings, 0)
+    for group in data["groups"]:
+        group["red_bound"] = 900
     data["stages"].append({"stage": 3, "aspects": "GGrrr"})
     data["patterns"] = [pattern()]
     data["limits"] = {"cycle_min": 300, "cycle_max": 1200, "change_cap": 100}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from benchmarks import law
 from citybrain.plans import checker
@@ -60,10 +58,8 @@ def test_random_plans_are_lawful_and_unlawful_in_many_ways() -> None:
 def test_a_checker_with_other_timings_is_found_out(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison itself must be able to fail."""
 
-    def falsified(
-        name: str, signals: Signals, timings: Timings, i: int, *, bounds: NDArray[np.int64]
-    ) -> dict[str, Any]:
-        data = intersection_rules(name, signals, timings, i, bounds=bounds)
+    def falsified(name: str, signals: Signals, timings: Timings, i: int) -> dict[str, Any]:
+        data = intersection_rules(name, signals, timings, i)
         for group in data["groups"]:
             if field in group:
                 group[field] = 0 if field == "red_bound" else group[field] + 10

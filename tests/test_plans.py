@@ -77,9 +77,8 @@ def test_every_public_program_has_lawful_controller_data(name: str) -> None:
     net = public_net(name)
     network, signals = read_network(net.net_file, net.additional_files)
     timings = make_timings("us-mutcd", network, signals)
-    bounds = red_bounds(signals, timings)
     for i in range(network.n_intersections):
-        data = controller_data(network, signals, timings, i, bounds=bounds)
+        data = controller_data(network, signals, timings, i)
         assert Checker(data).check_patterns() == []
         own = data["patterns"][0]
         steps = slice(int(signals.step_ptr[i]), int(signals.step_ptr[i + 1]))
