@@ -25,13 +25,23 @@ LEVELS = ("debug", "info", "warning", "error")
 
 
 def serve(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Registered name, or path of a .sumocfg.")],
+    scenario: Annotated[
+        str | None, typer.Argument(metavar="[SCENARIO]", help="Registered name, or path of a .sumocfg.")
+    ] = None,
     data: Annotated[
         str,
         typer.Option(
             "--data", "-d", metavar="FOLDER|URL", help="Where everything is kept: a folder, or postgresql://..."
         ),
     ] = DATA,
+    twin: Annotated[
+        str | None,
+        typer.Option(metavar="SCENARIO", help="Simulate the street too: its sensors post and its cabinets poll here."),
+    ] = None,
+    seed: opt.Seed = 1,
+    speed: Annotated[
+        float, typer.Option(min=0.0, help="Twin: simulated seconds per second; 1 is real time, 0 as fast as it goes.")
+    ] = 0.0,
     controller: opt.Controller = "planner",
     sensors: opt.Sensors = "default",
     profile: opt.Timings = None,
@@ -46,12 +56,29 @@ def serve(
     """Serve plans to controllers, take observations, and let people look and override, until SIGTERM or Ctrl-C.
 
     Logs go to stdout, one JSON object a line. A restart goes on where the service was.
+
+    With --twin the street is SUMO's, in a process of its own that talks to the service over HTTP as a street would,
+    one virtual controller per intersection; data, log and SUMO's output go to a folder of their own.
     """
     with clear_errors(Path()):
+        _check(controller, log_level)
+        if twin is not None and scenario is not None:
+            raise InputError("name one street, not two: citybrain serve SCENARIO, or citybrain serve --twin SCENARIO")
+        if twin is not None:
+            from citybrain_api.street import StreetOrder  # noqa: PLC0415 - heavy
+            from citybrain_api.twin import outcome_line, run_twin, twin_folder  # noqa: PLC0415 - heavy
+
+            opt.check_seed(seed, "--seed")
+            order = StreetOrder(twin, seed=seed, sensors=sensors, profile=profile, speed=speed)
+            folder = twin_folder(twin)
+            tell(outcome_line(run_twin(order, controller, host, port, log_level, folder)))
+            tell(f"records: {folder}; look back with: citybrain ledger verify --data {folder / 'data'}")
+            return
+        if scenario is None:
+            raise InputError("name the street: citybrain serve SCENARIO, or citybrain serve --twin SCENARIO")
         from citybrain.live.store import open_store  # noqa: PLC0415 - heavy
         from citybrain_api.service.server import bind  # noqa: PLC0415 - heavy
 
-        _check(controller, log_level)
         with bind(host, port) as listener, open_store(data) as store:
             keys = store.keys()
             if all(row.revoked_at is not None for row in keys):

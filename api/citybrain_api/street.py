@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,19 +48,20 @@ class StreetOrder:
 
     Attributes
     ----------
+    scenario : registered name or path.
     url : of the service.
     field_key, controller_keys : keys of the sensors' gateway, and of every intersection's cabinet by id.
     folder : takes SUMO's output.
-    scenario, seed, sensors, profile : as for a run.
+    seed, sensors, profile : as for a run.
     speed : simulated seconds per second; 0: as fast as it goes.
     until_s : end before the scenario's own [s]; None: its own.
     """
 
-    url: str
-    field_key: str
-    controller_keys: dict[str, str]
-    folder: str
     scenario: str
+    url: str = ""
+    field_key: str = ""
+    controller_keys: dict[str, str] = field(default_factory=dict)
+    folder: str = ""
     seed: int = 1
     sensors: str = "default"
     profile: str | None = None
@@ -146,28 +147,28 @@ class Street:
         )
         profile = load_sensor_profile(order.sensors)
         clients = {name: AsyncClient(order.url, key) for name, key in order.controller_keys.items()}
-        field = AsyncClient(order.url, order.field_key)
+        gateway = AsyncClient(order.url, order.field_key)
         cabinets = Cabinets(order, clients, to_tenths(self._begin_s))
         try:
             with SumoPlant(options, site.network, site.signals, profile, generator(order.seed, "sensors")) as plant:
                 await cabinets.open()
-                end_s = await self._live(plant, field, cabinets)
+                end_s = await self._live(plant, gateway, cabinets)
                 gridlocked = is_gridlocked(plant.standing())
         finally:
-            for client in (field, *clients.values()):
+            for client in (gateway, *clients.values()):
                 await client.close()
         trips = read_trips(folder / "tripinfo.xml", self._begin_s, end_s)
         measures = asdict(measure_trips(trips, end_s - self._begin_s))
         self._tell({"kind": "end", "time_s": end_s, "gridlocked": gridlocked, "lost_posts": self._lost, **measures})
 
-    async def _live(self, plant: SumoPlant, field: AsyncClient, cabinets: Cabinets) -> float:
+    async def _live(self, plant: SumoPlant, gateway: AsyncClient, cabinets: Cabinets) -> float:
         """Tick until the street closes; returns when that was [s]."""
         self._origin = stopwatch()
         time_s = self._begin_s
         while (batch := plant.observe()) is not None:
             time_s = batch.time / TENTHS_PER_SECOND
             await self._keep_pace(time_s)
-            await self._post(field, batch, plant)
+            await self._post(gateway, batch, plant)
             await cabinets.converse(batch.time)
             plant.show(cabinets.changed())
             if round(time_s - self._begin_s) % LOOK_EVERY == 0:
@@ -181,13 +182,13 @@ class Street:
             ahead = (time_s - self._begin_s) / self._order.speed - (stopwatch() - self._origin)
             await asyncio.sleep(max(0.0, ahead))
 
-    async def _post(self, field: AsyncClient, batch: ObservationBatch, plant: SumoPlant) -> None:
+    async def _post(self, gateway: AsyncClient, batch: ObservationBatch, plant: SumoPlant) -> None:
         """Post what the sensors saw, and wait for the engine's tick; what does not go through is lost."""
         header = Header(f"{SENDER}-{self._order.seed}-{batch.time}", SENDER, batch.time)
         body = write_arrow(post_of(header, batch, plant.sensors, self._opened.site.network))
         try:
-            await field.observe(body)
-            await field.time(batch.time, ENGINE_S)
+            await gateway.observe(body)
+            await gateway.time(batch.time, ENGINE_S)
         except ServiceError:
             self._lost += 1
 
