@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from citybrain.decisions import LampState
@@ -269,6 +269,7 @@ def total_departures(deliveries: list[list[LOOP]]) -> float:
 
 
 @FEW
+@example(seed=1400733)  # an event that comes again with its time rounded differently
 @given(seed=st.integers(0, 2**32 - 1))
 def test_split_and_late_deliveries_keep_totals(seed: int) -> None:
     rng = np.random.default_rng(seed)

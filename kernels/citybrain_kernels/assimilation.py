@@ -25,6 +25,8 @@ OLDEST = 10.0
 """Events older than this are dropped [s]."""
 CLOCK_SKEW = 1.0
 """Events further ahead than this are dropped [s]."""
+SAME_EVENT = 1e-4
+"""Two events of one kind closer than this are one, reported twice [s]: times may be rounded on their way."""
 DOUBLE_GAP = 0.45
 """A pulse that begins so soon after the last one ended is the same vehicle [s]: at 1.4 m/s and more drivers keep
 more than this."""
@@ -205,7 +207,7 @@ def _known(loops: Loops, x: int, t: float, on: bool) -> bool:
     """Whether the same event was taken in before."""
     known = False
     for r in range(MEMORY):
-        known = known or (loops.past_time[x, r] == t and loops.past_on[x, r] == on)
+        known = known or (abs(loops.past_time[x, r] - t) < SAME_EVENT and loops.past_on[x, r] == on)
     return known
 
 
