@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]  # it brings no types
 import numpy as np
 import pyarrow.csv
 import pyarrow.parquet
@@ -23,6 +25,7 @@ STATES = [("Grr", 300), ("yrr", 30), ("rrr", 20), ("rGr", 200), ("ryr", 30), ("r
 SIGNALS = from_states(STATES, [[0, 1, 1], [1, 0, 1], [1, 1, 0]], pedestrians=(2,))
 """Two streets and a crossing of both, which has no yellow; stages 0, 1, 2 serve one of them each."""
 CYCLE, OFFSET = 800, 130
+FORM = Path(__file__).resolve().parent.parent / "citybrain" / "plans" / "schemas" / "ack.schema.json"
 
 
 def plain(**changes: Any) -> dict[str, Any]:
@@ -188,6 +191,34 @@ def test_an_entry_that_comes_too_early_is_begun_as_soon_as_it_is_lawful_and_repo
     ack = cabinet.ack(10_200)
     # Stage 0 was shown at 10080 and keeps its minimum green of 5 s.
     assert (ack["shown"]["stage"], ack["shown"]["since"], ack["code"]) == (2, 10_180, "late")
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"seq": -5}, {"seq": 2**60}, {"plan_id": "x" * 900}, {"plan_id": 7, "seq": "1"}]
+)
+def test_acknowledgements_have_their_form(changes: dict[str, Any]) -> None:
+    cabinet = on_a_schedule(10_000)
+    plan = make_plan(cabinet.data, 2, schedule((1, 10_000), (2, 10_100)), 10_040, 10_500)
+    form = jsonschema.Draft202012Validator(json.loads(FORM.read_text(encoding="utf-8")))
+    for ack in (cabinet.offer({**plan, **changes}, 10_010), cabinet.ack(10_120), cabinet.ack(12_000)):
+        form.validate(ack)
+
+
+def test_a_plan_in_rings_runs_as_its_stages() -> None:
+    own = plain()["patterns"][0]
+    data = plain(
+        rings={
+            "phases": [{"phase": k + 1, "groups": [k]} for k in range(3)],
+            "rings": [[1, 2, 3]],
+            "barriers": [[1, 2, 3]],
+        }
+    )
+    cabinet = Cabinet(data, 10_000)
+    rings = [[{"phase": entry["stage"] + 1, "split": entry["split"]} for entry in own["stages"]]]
+    body = {"rings": {**{k: v for k, v in own.items() if k != "stages"}, "pattern": 9, "offset": 330, "rings": rings}}
+    assert cabinet.offer(make_plan(data, 1, body, 10_040, 30_000), 10_010)["sentence"] is None
+    assert begins_of(cabinet, 0, 20_000)[-1] % CYCLE == 380
+    assert cabinet.ack(20_000)["pattern"] == 9
 
 
 def test_time_of_day_changes_the_pattern_and_knows_summer_time() -> None:

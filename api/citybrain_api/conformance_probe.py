@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from citybrain_api.conformance import SkippedError, UnmetError
 Document = dict[str, Any]
 PROBLEM = "application/problem+json"
 _ANSWER_S = 15.0
+_LONGEST_RETRY_S = 10
 
 
 class Probe:
@@ -72,6 +74,8 @@ class Probe:
             head["Authorization"] = f"Bearer {self._key if key == 'own' else key}"
         try:
             answer = self._http.request(method, path, content=body, headers=head)
+            while _asked_to_wait(answer):
+                answer = self._http.request(method, path, content=body, headers=head)
         except httpx.HTTPError as error:
             raise UnmetError(f"{method} {path[:80]}: no answer: {type(error).__name__} {error}") from None
         if answer.status_code >= 500 and answer.status_code != 503:
@@ -145,6 +149,8 @@ class Probe:
         head = {"Authorization": f"Bearer {self._key}", "Accept": "text/event-stream"}
         try:
             with self._http.stream("GET", path, headers=head) as answer:
+                if _asked_to_wait(answer):
+                    return self.first_lines(path, most)
                 if answer.headers.get("content-type", "").split(";")[0] != "text/event-stream":
                     raise UnmetError(f"{path}: {answer.status_code}, no text/event-stream")
                 for line in answer.iter_lines():
@@ -160,6 +166,15 @@ class Probe:
         if not isinstance(listed, list) or not listed or not isinstance(listed[0], dict) or "id" not in listed[0]:
             raise UnmetError("it lists no intersection for the key; give --intersection")
         return str(listed[0]["id"])
+
+
+def _asked_to_wait(answer: httpx.Response) -> bool:
+    """Whether the server asked to be asked later; if so, wait. The examination may be too quick for a key's rate."""
+    after = answer.headers.get("retry-after", "")
+    if answer.status_code != 429 or not after.isdigit() or int(after) > _LONGEST_RETRY_S:
+        return False
+    threading.Event().wait(max(1, int(after)))
+    return True
 
 
 def as_object(answer: httpx.Response) -> Document:

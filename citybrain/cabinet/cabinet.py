@@ -16,7 +16,7 @@ from citybrain.cabinet.journal import Journal, Mode
 from citybrain.cabinet.lamps import Lamps
 from citybrain.cabinet.tables import LETTERS, NEVER, read_tables
 from citybrain.errors import ContractError, InputError
-from citybrain.plans.checker import Checker, Refusal
+from citybrain.plans.checker import LARGEST, MOST_TEXT, Checker, Refusal
 from citybrain.units import TENTHS_PER_SECOND
 
 _FORESIGHT = 6000
@@ -367,8 +367,8 @@ class Cabinet:
         return {
             "format": _ACK_FORMAT,
             "intersection": self.intersection,
-            "plan_id": name if isinstance(name, str) else None,
-            "seq": seq if type(seq) is int else None,
+            "plan_id": name if isinstance(name, str) and len(name) <= MOST_TEXT else None,
+            "seq": seq if type(seq) is int and 0 <= seq <= LARGEST else None,
             "at": self._now,
             "verdict": verdict,
             "code": code,
