@@ -16,16 +16,19 @@ from citybrain.clock import StreetClock, WallClock
 from citybrain.control.planner import Planner
 from citybrain.errors import InputError, StoreError
 from citybrain.live.explain import Street, explain, replay_minute
-from citybrain.live.intake import Limits, read_json
+from citybrain.live.inputs import TickInputs
+from citybrain.live.intake import Limits, merge, read_json
 from citybrain.live.ledger import verify
 from citybrain.live.service import Live, LiveSettings
-from citybrain.live.store import Store, open_store
+from citybrain.live.store import NewPlan, Store, TickRecord, open_store
+from citybrain.plans.plan import with_seq
 from tests.intake_posts import as_json
-from tests.live_street import street
+from tests.live_street import CYCLE, Loop, street
 from tests.small_world import small_sensors
 
 BEGIN = 270_000
 SOON_S = 20.0
+NOBODY = np.zeros(1, dtype=np.bool_)
 SETTINGS = LiveSettings(checkpoint_every=300)
 
 
@@ -216,22 +219,37 @@ def test_a_disk_that_takes_nothing_stops_the_leases_and_not_the_engine(
         assert live.ready() == []
 
 
-def test_people_freeze_roll_back_and_let_go(tmp_path: Path) -> None:
+def test_people_freeze_and_let_go(tmp_path: Path) -> None:
     with running(tmp_path) as live:
         field = Field()
-        field.run(live, 110)
-        seq = field.seqs[-1]
-        frozen = live.override("c", "freeze", None, "Ada", "a look at the loop", field.time + 300).result(SOON_S)
+        field.run(live, 20)
+        frozen = live.override("c", "freeze", None, "Ada", "a look at the loop", field.time + 3000).result(SOON_S)
         shown = live.overrides()[0]["value"]
         field.run(live, 12)
         assert set(field.lamps[-4:]) == {["Gr", "rG"][shown]}
+        assert live.history("c")[0]["author"] == {"kind": "person", "name": "Ada", "version": ""}
         live.end_override(frozen, "Ada").result(SOON_S)
         assert live.overrides() == []
-        live.rollback("c", seq, "Bo", "worse since then", field.time + 3000).result(SOON_S)
-        pattern = live.overrides()[0]["value"]
-        assert sum(entry["split"] for entry in pattern["stages"]) == pattern["cycle"]
-        field.run(live, 20)
-        assert live.history("c")[0]["author"] == {"kind": "person", "name": "Bo", "version": ""}
+        field.run(live, 5)
+        assert live.history("c")[0]["author"]["kind"] == "algorithm"
+
+
+def test_what_was_carried_out_earlier_is_repeated(tmp_path: Path) -> None:
+    loop = Loop("fixed")
+    loop.run(250)
+    with open_store(tmp_path) as store:
+        for plan in loop.documents:
+            tick = TickRecord(plan["made_at"], (), TickInputs(plan["made_at"], merge([], 0), (), (), NOBODY).to_bytes())
+            store.commit_tick(tick, [NewPlan("c", plan, {})], [], with_seq)
+    live = open_live(tmp_path)
+    live.rollback("c", len(loop.documents), "Bo", "worse since then", 10**9).result(SOON_S)
+    pattern = live.overrides()[0]["value"]
+    own = live.controller_data("c")["patterns"][0]
+    assert (pattern["cycle"], sorted(entry["split"] for entry in pattern["stages"])) == (CYCLE, [330, 330])
+    assert own["cycle"] == CYCLE
+    with pytest.raises(InputError, match="no whole cycle"):
+        live.rollback("c", 1, "Bo", "worse since then", 10**9)
+    live.stop()
 
 
 @pytest.mark.parametrize(
