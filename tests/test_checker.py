@@ -168,6 +168,10 @@ def test_changes_from_the_plan_before_are_capped_and_numbers_only_grow() -> None
     found = check(DATA, shifted, before=before)
     assert codes(found) == {"change_cap"}
     assert [refusal.where for refusal in found] == ["body.pattern.stages[0]", "body.pattern.stages[1]"]
+    rings = ring_plan([[(1, 199), (2, 351), (3, 150)]])
+    ring_before = ring_plan([[(1, 300), (2, 250), (3, 150)]])
+    assert codes(check(DATA, with_seq(rings, 6), before=ring_before)) == {"change_cap"}
+    assert check(DATA, with_seq(rings, 6), before=ring_plan([[(9, 300)]])) == []
     assert check(DATA, shifted, before=schedule_plan((0, 0), seq=5)) == []
     for hostile in HOSTILE:
         assert check(DATA, shifted, before=hostile) == []
