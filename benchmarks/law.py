@@ -87,14 +87,18 @@ class Town:
     rng : source of everything random.
     size : intersections.
     patient : maximum reds are never reached, and the checkers' timings are rounded up to whole ticks.
+    warm : every intersection shows a stage; else they stand as their programs had them, often in no stage.
     """
 
-    def __init__(self, rng: np.random.Generator, size: int, *, patient: bool) -> None:
+    def __init__(self, rng: np.random.Generator, size: int, *, patient: bool, warm: bool = True) -> None:
         self.rng, self.patient = rng, patient
         self.signals = assemble([_with_lawful_stage(rng) for _ in range(size)])
         timings = random_timings(rng, self.signals, max_red=(600, 900))
         if patient:
             timings = replace(timings, max_red=np.full(self.signals.n_groups, HARMLESS, dtype=np.int32))
+        if not warm:
+            # Steps of the own program, which no schedule can say, are not to be taken.
+            timings = replace(timings, as_programmed=False)
         self.coarse = _rounded_up(timings)
         self.guard = LampGuard(self.signals, timings, 0)
         self.data = _documents(self.signals, timings)
@@ -115,8 +119,10 @@ class Town:
         owner = np.repeat(np.arange(size), np.diff(signals.row_ptr))
         self.row_green = np.array([least[i][g].max(initial=0) for i, g in zip(owner, green, strict=True)])
         self.green_end = np.full(signals.n_groups, checker.LONG_AGO, dtype=np.int64)
-        lawful = [_first_lawful(signals, i) for i in range(size)]
-        self.drive(np.tile(lawful, (60, 1)))
+        yellow = self.guard.lamps.aspect == Aspect.YELLOW
+        self.green_end[yellow] = self.guard.lamps.aspect_since[yellow]
+        if warm:
+            self.drive(np.tile([_first_lawful(signals, i) for i in range(size)], (60, 1)))
 
     @property
     def rows(self) -> NDArray[np.int32]:
@@ -140,7 +146,9 @@ class Town:
         letters = bytes(np.frombuffer(b"rygG", np.uint8)[lamps.aspect]).decode()
         since = lamps.aspect_since.tolist()
         ends = [None if end == checker.LONG_AGO else end for end in self.green_end.tolist()]
-        stages, begun = self.number[lamps.row].tolist(), lamps.since.tolist()
+        known = self.signals.row_is_stage[lamps.row].tolist()
+        stages = [k if stage else None for k, stage in zip(self.number[lamps.row].tolist(), known, strict=True)]
+        begun = lamps.since.tolist()
         changing = lamps.changing.tolist()
         return [
             {
@@ -284,7 +292,7 @@ def judge_schedules(town: Town, most: int = 4, longest: int = 45) -> Tally:
     late = (rng.random(n_i) < 0.5).tolist()
     for i, report in enumerate(reports):
         asked = [(int(s), int(b)) for s, b, k in zip(stages[:, i], begins[:, i], kept[:, i], strict=True) if k]
-        entries = [(report["stage"], now - TICK), *asked]
+        entries = [(report["stage"], now - TICK), *asked] if report["stage"] is not None else asked
         if asked and asked[0][1] == now + TICK and late[i]:
             # The cabinet has not done what the schedule asked of it some time ago.
             entries = [(asked[0][0], now - 15), *asked[1:]]
@@ -300,6 +308,8 @@ def _random_schedules(town: Town, most: int) -> tuple[NDArray[np.int64], NDArray
     rows = town.to_rows(stages)
     begins = np.zeros((most, n_i), dtype=np.int64)
     begin = town.guard.lamps.time + TICK * rng.choice([1, 1, 2, 4, 8, 15, 25], n_i)
+    # A schedule covers the begin of its plan.
+    begin = np.where(town.signals.row_is_stage[town.rows], begin, town.guard.lamps.time + TICK)
     row = town.rows.astype(np.int64)
     for k in range(most):
         begins[k] = begin
@@ -310,7 +320,7 @@ def _random_schedules(town: Town, most: int) -> tuple[NDArray[np.int64], NDArray
     return stages, begins
 
 
-def _real(stage: int, entries: Entries) -> Entries:
+def _real(stage: int | None, entries: Entries) -> Entries:
     """Entries that change the stage."""
     found = []
     for entry in entries:
@@ -443,7 +453,7 @@ def judge_batch(seed: int, batch: int, town_size: int = TOWN, rounds: int = ROUN
     """Judge one town over several rounds; the same seed and batch always give the same."""
     rng = generator(seed, f"law {batch}")
     town = Town(rng, town_size, patient=batch % 2 == 0)
-    tally = Tally()
+    tally = judge_schedules(Town(rng, town_size // 4, patient=town.patient, warm=False))
     for r in range(rounds):
         tally.add(judge_wishes(town))
         tally.add(judge_schedules(town))

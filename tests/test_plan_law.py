@@ -34,6 +34,14 @@ def test_a_schedule_is_lawful_exactly_if_the_guard_carries_it_out(seed: int, pat
         assert law.judge_schedules(town).disagreements == []
 
 
+@given(SEEDS, st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_a_schedule_from_any_lamps_is_lawful_exactly_if_the_guard_carries_it_out(seed: int, patient: bool) -> None:
+    town = law.Town(generator(seed, "fresh"), 20, patient=patient, warm=False)
+    assert any(report["stage"] is None for report in town.reports())
+    assert law.judge_schedules(town).disagreements == []
+
+
 @given(SEEDS)
 @settings(max_examples=10, deadline=None)
 def test_a_pattern_is_lawful_exactly_if_the_guard_carries_it_out(seed: int) -> None:
@@ -44,7 +52,7 @@ def test_a_pattern_is_lawful_exactly_if_the_guard_carries_it_out(seed: int) -> N
 
 def test_random_plans_are_lawful_and_unlawful_in_many_ways() -> None:
     tally = law.judge_batch(1, 0, town_size=60, rounds=6)
-    tally.add(law.judge_batch(1, 1, town_size=60, rounds=6))
+    tally.add(law.judge_batch(1, 1, town_size=120, rounds=10))
     assert tally.disagreements == []
     assert tally.lawful["wishes"] == tally.plans["wishes"]
     for kind in ("schedules", "patterns"):
