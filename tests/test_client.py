@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from citybrain.errors import InputError
 from citybrain.randomness import generator
 from citybrain_api.client import AsyncClient, Client, ProblemError, ServiceError
-from citybrain_api.controller_commands import read_document
+from citybrain_api.controller_commands import controller, read_document
 from citybrain_api.controller_loop import Controller, ControllerSettings, Timekeeper
 from tests.plan_server import KEY, PlanServer, running
 
@@ -27,6 +33,7 @@ def one_server() -> Iterator[PlanServer]:
 def server(one_server: PlanServer) -> PlanServer:
     one_server.fault = ""
     one_server.bodies.clear()
+    one_server.exam.published = one_server.exam.plan(one_server.exam.pattern())
     return one_server
 
 
@@ -156,3 +163,40 @@ def test_own_data_from_a_file(tmp_path: Any) -> None:
     for path in (bad, no):
         with pytest.raises(InputError, match=path.name):
             read_document(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nowhere", "--intersection", "elm"], "http://127.0.0.1:8080"),
+        (["http://127.0.0.1:1", "--intersection", "elm", "--data", "no.json"], "no.json"),
+    ],
+)
+def test_wrong_calls_of_the_controller_are_told(arguments: list[str], told: str) -> None:
+    app = typer.Typer()
+    app.command()(controller)
+    answer = CliRunner().invoke(app, arguments)
+    assert answer.exit_code == 2
+    assert told in answer.stderr
+
+
+def test_the_controller_command_writes_events_until_it_is_told_to_end(server: PlanServer, tmp_path: Path) -> None:
+    events = tmp_path / "elm.csv"
+    call = [
+        sys.executable,
+        "-c",
+        "import typer; from citybrain_api.controller_commands import controller as c; typer.run(c)",
+    ]
+    server.acks.clear()
+    with subprocess.Popen(
+        [*call, server.url, "--intersection", "elm", "--key", KEY, "--events", str(events)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout is not None
+        assert "begins with its own pattern" in run.stdout.readline()
+        assert "mode adaptive" in run.stdout.readline()
+        run.send_signal(signal.SIGINT)
+        assert run.wait(20) == 0
+    assert server.acks[0]["verdict"] == "accepted"
+    assert events.read_text(encoding="utf-8").startswith('"TimeStamp","DeviceId","EventId","Parameter"')

@@ -93,8 +93,6 @@ async def naive(exam: Examination, stop: asyncio.Event, tag: bool) -> None:
         ("short green", "answered with accepted"),
         ("damaged plan", "answered with accepted"),
         ("number goes back", "answered with accepted"),
-        ("errors", "own pattern"),
-        ("garbage", "own pattern"),
         ("304 for ever", "own pattern"),
         ("server's clock", "own pattern"),
         ("back-off", "polls in"),
@@ -115,7 +113,7 @@ def test_a_naive_controller_is_found_out(name: str, seen: str) -> None:
     asyncio.run(play())
 
 
-def test_acknowledgements_that_are_none_are_faults() -> None:
+def test_acknowledgements_that_are_none_are_faults(monkeypatch: pytest.MonkeyPatch) -> None:
     async def play() -> list[Finding]:
         exam = Examination("elm", PACE, WallClock())
         exam.patience_s = 0.01
@@ -126,6 +124,7 @@ def test_acknowledgements_that_are_none_are_faults() -> None:
         assert len(exam.faults) == 3
         return await examine(exam, lambda _: None)
 
+    monkeypatch.setattr("citybrain_api.conformance_client.SCENES", SCENES[:1])
     findings = asyncio.run(play())
     assert not conforms(findings)
     assert to_document(findings)["conforms"] is False

@@ -181,7 +181,13 @@ class Controller:
         data = self._settings.data or await self._fetch_data(stop)
         if data is not None:
             self.cabinet = Cabinet(data, self._time.now())
+        self._report(f"begins with its own pattern, mode {self.cabinet.mode}; Ctrl-C ends it")
         return data is not None
+
+    @property
+    def in_contact(self) -> bool:
+        """The last poll was answered, and the answer could be used."""
+        return self._failures == 0
 
     async def converse(self) -> float:
         """Poll once and do what follows, whatever happens; returns how long to wait before the next poll [s]."""
