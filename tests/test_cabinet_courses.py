@@ -121,6 +121,16 @@ def test_transitions_go_their_way(way: str, shorter: bool, longer: bool, cycles:
         assert cabinet.ack(28_000)["pattern"] == 9
 
 
+def test_a_pattern_that_cannot_be_shortened_is_lengthened() -> None:
+    cabinet = on_a_schedule(20_000)
+    tight = [{"stage": stage, "split": 100} for stage in range(3)]
+    body = {"pattern": {**cabinet.data["patterns"][0], "pattern": 9, "cycle": 300, "offset": 77, "stages": tight}}
+    plan = make_plan(cabinet.data, 2, body, 20_100, 40_000)
+    plan["transition"] = {"mode": "at_once", "max_cycles": 0, "cost": 0}
+    assert cabinet.offer(with_identity(plan), 20_080)["sentence"] is None
+    assert cabinet.ack(20_100 + 10 * 300)["verdict"] == "in_step"
+
+
 def test_a_renewed_lease_holds_the_plan() -> None:
     cabinet = on_a_schedule(10_000)
     name = cabinet.plan_id

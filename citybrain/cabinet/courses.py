@@ -149,14 +149,12 @@ class Coordinated:
         """Whether to lengthen or to shorten."""
         if self._way == "dwell":
             return Coordination.DWELL
-        if self._way == "at_once":
-            return Coordination.SUBTRACT
-        if self._way == "add_only":
-            return Coordination.ADD
         slack = sum(self._slack(j, late) for j in range(len(self.pattern.stages)))
+        if self._way == "add_only" or slack == 0:
+            return Coordination.ADD
         growth = self._growth(self.pattern.cycle - late)
-        shorter = slack > 0 and -(-late // slack) <= -(-(self.pattern.cycle - late) // growth)
-        return Coordination.SUBTRACT if shorter else Coordination.ADD
+        shorter = -(-late // slack) <= -(-(self.pattern.cycle - late) // growth)
+        return Coordination.SUBTRACT if shorter or self._way == "at_once" else Coordination.ADD
 
     def _change(self, j: int, late: int) -> int:
         """By how much entry j lasts longer than its span, when it began so late."""
