@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from citybrain.cabinet import Mode
 from citybrain.clock import stopwatch
 from citybrain.live.intake_write import post_of, write_arrow
 from citybrain.live.posted import Header
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from citybrain.observations import ObservationBatch
 
-LOOK_EVERY = 60
+LOOK_EVERY = 10
 """Simulated seconds between two lines of progress."""
 SENDER = "street"
 ENGINE_S = 10.0
@@ -80,7 +81,10 @@ class Cabinets:
             for name, client in clients.items()
         }
         self._next = dict.fromkeys(clients, begin)
+        self._answered = dict.fromkeys(clients, 0)
         self._shown: dict[str, str] = {}
+        self.polls_to_adaptive: list[int] = []
+        """For every return to adaptive mode, how many polls had been answered since contact was there (again)."""
 
     async def open(self) -> None:
         """Fetch all controller data."""
@@ -96,6 +100,18 @@ class Cabinets:
         pauses = await asyncio.gather(*(self._controllers[name].converse() for name in due))
         for name, pause in zip(due, pauses, strict=True):
             self._next[name] = now + max(1, round(pause)) * TENTHS_PER_SECOND
+            self._count(name)
+
+    def _count(self, name: str) -> None:
+        """Count polls up to the one that brings a cabinet back to adaptive mode."""
+        controller = self._controllers[name]
+        if not controller.in_contact:
+            self._answered[name] = 0
+        elif self._answered[name] >= 0:
+            self._answered[name] += 1
+            if controller.cabinet.mode == Mode.ADAPTIVE:
+                self.polls_to_adaptive.append(self._answered[name])
+                self._answered[name] = -1
 
     def changed(self) -> dict[str, str]:
         """Lamps that differ from those given last, by intersection."""
@@ -103,6 +119,11 @@ class Cabinets:
         news = {name: state for name, state in lamps.items() if self._shown.get(name) != state}
         self._shown = lamps
         return news
+
+    def in_step(self) -> int:
+        """How many cabinets run their own pattern without an error of offset."""
+        acks = (controller.cabinet.ack(self._time.now()) for controller in self._controllers.values())
+        return sum(ack["offset_error"] == 0 for ack in acks)
 
     def modes(self) -> dict[str, int]:
         """How many cabinets are in which mode."""
@@ -172,9 +193,19 @@ class Street:
             await cabinets.converse(batch.time)
             plant.show(cabinets.changed())
             if round(time_s - self._begin_s) % LOOK_EVERY == 0:
-                progress = asdict(plant.progress())
-                self._tell({"kind": "progress", "modes": cabinets.modes(), "lost_posts": self._lost, **progress})
+                self._tell(self._progress(plant, cabinets))
         return time_s
+
+    def _progress(self, plant: SumoPlant, cabinets: Cabinets) -> dict[str, Any]:
+        """Say how far the street has come; the simulator's own delay is for people, nobody controls by it."""
+        return {
+            "kind": "progress",
+            "modes": cabinets.modes(),
+            "in_step": cabinets.in_step(),
+            "polls_to_adaptive": cabinets.polls_to_adaptive,
+            "lost_posts": self._lost,
+            **asdict(plant.progress()),
+        }
 
     async def _keep_pace(self, time_s: float) -> None:
         """Wait until the street may be so far."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from citybrain.live.store import Store
 
 TWINS = Path("citybrain-data")
+TELL_EVERY = 60
+"""Simulated seconds between two lines of progress for people."""
 _UNHURRIED = Rate(1e9, 1e9)
 _PATIENCE_S = 10.0
 
@@ -138,6 +140,8 @@ def _hand_over(process: subprocess.Popen[str], text: str) -> Iterator[str]:
 def show_progress(told: dict[str, Any]) -> None:
     """Tell people how far the street has come."""
     seconds = round(told["time_s"])
+    if seconds % TELL_EVERY:
+        return
     clock = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
     modes = ", ".join(f"{count} {mode.replace('_', ' ')}" for mode, count in sorted(told["modes"].items()))
     lost = f", {told['lost_posts']} posts lost" if told["lost_posts"] else ""

@@ -1,0 +1,30 @@
+"""Sections of pages under docs/ that benchmarks write, so that no figure is typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVICE = ROOT / "docs" / "results-service.md"
+_HEAD = """# Results of the live service
+
+Every section is written by the command that it names. Times depend on the machine, and load generators share its
+cores with the service: read ratios first.
+"""
+
+
+def write_section(title: str, command: str, body: str, page: Path = SERVICE) -> None:
+    """Replace a section of a page, or add it at the end.
+
+    Parameters
+    ----------
+    command : what writes the section, told in its first line.
+    body : Markdown.
+    """
+    text = page.read_text(encoding="utf-8") if page.exists() else _HEAD
+    head, *sections = text.split("\n## ")
+    kept = {section.split("\n", 1)[0]: section.split("\n", 1)[1].strip() for section in sections}
+    kept[title] = f"Written by `{command}`.\n\n{body.strip()}"
+    page.write_text(
+        head.rstrip() + "\n" + "".join(f"\n## {name}\n\n{kept[name]}\n" for name in sorted(kept)), encoding="utf-8"
+    )
