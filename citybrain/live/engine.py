@@ -18,7 +18,7 @@ from citybrain.estimation import LaneEstimator
 from citybrain.guard import LampGuard, Shown
 from citybrain.live.acks import FOLLOWING, Ack, read_ack
 from citybrain.live.book import Book
-from citybrain.live.memory import pack, recall, remember, unpack
+from citybrain.live.memory import Follower, pack, recall, remember, unpack
 from citybrain.live.publisher import Moment, Publisher, Terms
 from citybrain.live.schedules import Entry, carry_on
 from citybrain.live.snapshot import Snapshot
@@ -97,6 +97,7 @@ class LiveEngine:
         self._site, self._book, self._lead = site, book, lead
         self._estimator = LaneEstimator(site.network, site.signals, sensors)
         self._scout = LaneEstimator(site.network, site.signals, sensors)
+        self._follower = Follower(self._estimator, self._scout)
         self._controller = make_controller(controller_name, site)
         self._guard = LampGuard(site.signals, site.timings, 0)
         self._publisher = Publisher(site, book, Terms(lease, poll_after, controller_name))
@@ -204,7 +205,7 @@ class LiveEngine:
     def _foretell(self, batch: ObservationBatch) -> TrafficState:
         """Traffic as it will be when the plans of this tick begin, under the lamps that are certain until then."""
         assert self._origin is not None
-        recall(self._scout, remember(self._estimator))
+        self._follower.follow()
         for second in range(batch.time + TENTHS_PER_SECOND, batch.time + self._lead + 1, TENTHS_PER_SECOND):
             lamps = _lamps_since(self._shown_before(second), self._origin)
             state = self._scout.update(_nothing(second - self._origin), lamps)
