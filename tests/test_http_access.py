@@ -61,7 +61,7 @@ def test_a_missing_a_made_up_and_a_damaged_key_are_refused_everywhere(world: Wor
     made_up, _ = new_key("operator", "x", None, 0)
     other_secret = good[:-1] + ("0" if good[-1] != "0" else "1")
     for value in (None, good, f"Basic {good}", "Bearer", f"Bearer {made_up}", f"Bearer {other_secret}", "Bearer é"):
-        headers = {} if value is None else {"Authorization": value.encode()}
+        headers = [] if value is None else [(b"Authorization", value.encode())]
         for method, path, options in ACTIONS:
             answer = httpx.request(method, world.url + path, headers=headers, trust_env=False, **options)
             assert answer.status_code == 401, (value, path)
@@ -104,7 +104,8 @@ def test_the_log_has_a_line_per_request_with_the_keys_id_and_never_a_key(world: 
 
 
 def test_only_hashes_are_kept(world: World) -> None:
-    rows = {row.key_id: row for row in world.live.store.keys()}
+    kept = world.live.store.keys()
+    rows = {row.key_id: row for row in kept}
     for key in world.keys.values():
         assert rows[key[3:19]].hash == secret_hash(key[20:])
     entries = world.live.store.entries(1, 1000)
@@ -223,9 +224,8 @@ def test_a_request_that_is_no_http_gets_400(world: World) -> None:
 
 
 def test_a_port_that_is_taken_and_an_address_that_is_not_ours() -> None:
-    with bind("127.0.0.1", 0) as taken:
-        with pytest.raises(InputError, match="choose another with --port"):
-            bind("127.0.0.1", taken.getsockname()[1])
+    with bind("127.0.0.1", 0) as taken, pytest.raises(InputError, match="choose another with --port"):
+        bind("127.0.0.1", taken.getsockname()[1])
     with pytest.raises(InputError, match="no such address"):
         bind("no.such.host.invalid", 0)
 

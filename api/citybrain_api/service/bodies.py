@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 
 from citybrain.errors import InputError
 from citybrain.live.intake import Limits, read_arrow, read_json
-from citybrain.live.service import Receipt
 from citybrain_api.service.core import Service
 from citybrain_api.service.problems import ProblemError
+
+if TYPE_CHECKING:
+    from citybrain.live.service import Receipt
 
 JSON = "application/json"
 ARROW = "application/vnd.apache.arrow.stream"
