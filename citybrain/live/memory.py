@@ -63,8 +63,11 @@ def recall(part: object, memory: dict[str, Any]) -> None:
 class Follower:
     """Keeps a part as another one of the same kind and size is; quicker than taking out and putting back.
 
-    Both must write their arrays in place, and have no more to remember than arrays and numbers.
+    Both must write their arrays in place, and have no more to remember than arrays and numbers. It has no memory of
+    its own: slots, which :func:`remember` does not look into.
     """
+
+    __slots__ = ("_arrays", "_names", "_part", "_twin")
 
     def __init__(self, part: object, twin: object) -> None:
         mine, its = remember(part), remember(twin)
