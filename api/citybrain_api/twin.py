@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from citybrain_api.street import StreetOrder
 from citybrain_sim.scenarios import find_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from citybrain.live.store import Store
 
@@ -40,17 +41,26 @@ _PATIENCE_S = 10.0
 def run_twin(order: StreetOrder, controller: str, host: str, port: int, log_level: str, folder: Path) -> dict[str, Any]:
     """Serve a scenario's street, let the street live from begin to end, and return what came of it.
 
-    Parameters
-    ----------
-    order : the street; address, keys and folder are filled in here.
-    folder : takes the service's data (``data``), its log (``service.log``) and SUMO's output (``street``).
-
     Raises
     ------
     InputError
         If scenario, profile, address or folder are wrong.
     PlantError
         If the street or the web server fails.
+    """
+    with twin_service(order, controller, host, port, log_level, folder) as filled:
+        return run_street(filled, show_progress)
+
+
+@contextlib.contextmanager
+def twin_service(
+    order: StreetOrder, controller: str, host: str, port: int, log_level: str, folder: Path
+) -> Iterator[StreetOrder]:
+    """Serve a street that is simulated; gives the order with address, keys and folder filled in.
+
+    Parameters
+    ----------
+    folder : takes the service's data (``data``), its log (``service.log``) and SUMO's output (``street``).
     """
     site, sensors = read_street(order.scenario, controller, order.sensors, order.profile)
     clock = StreetClock(to_tenths(find_scenario(order.scenario).begin_s))
@@ -61,13 +71,13 @@ def run_twin(order: StreetOrder, controller: str, host: str, port: int, log_leve
         live = Live.open(site, sensors, controller, store, clock)
         try:
             order = with_keys(order, store, live.intersections, clock.now())
-            reader = make_key(store, Scope.OPERATOR, "whoever watches the twin", None, clock.now())
+            reader = make_key(store, Scope.READER, "whoever watches the twin", None, clock.now())
             app = make_app(live, settings, make_logger(log_level, log))
             live.start()
             with Served(app, host, port) as served:
                 tell(f"{len(live.intersections)} intersections at {served.url} under {controller}; Ctrl-C stops")
                 tell(f"look with: curl -H 'Authorization: Bearer {reader}' {served.url}/v1/state")
-                return run_street(replace(order, url=served.url, folder=str(folder / "street")), show_progress)
+                yield replace(order, url=served.url, folder=str(folder / "street"))
         finally:
             live.stop()
 
