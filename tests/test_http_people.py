@@ -261,6 +261,18 @@ def test_the_ledger_in_pages_verifies(world: World) -> None:
     assert [(e["n"], e["hash"], e["document"]) for e in entries] == [(e.n, e.hash, e.document) for e in kept]
 
 
+def test_what_was_shown_is_explained(world: World) -> None:
+    plan = world.plan().json()
+    path = "/v1/ledger/explain"
+    with world.client("reader") as client:
+        found = client.get(path, params={"intersection": "c", "time": plan["valid_from"]}).json()
+        assert found["plan"] == plan
+        assert found["author"]
+        assert found["inputs"].startswith("sha256:")
+        assert client.get(path, params={"intersection": "c", "time": 5}).json()["plan"] is None
+        assert client.get(path, params={"intersection": "z", "time": 5}).status_code == 404
+
+
 def test_the_clocks_and_waiting_for_the_engine(world: World) -> None:
     due = world.live.engine_time + 10
     with world.client("field") as client:

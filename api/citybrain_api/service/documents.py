@@ -218,6 +218,22 @@ class Ledger(BaseModel):
     next: int | None = Field(description="Ask with this `from` for what follows; null: these were the last.")
 
 
+class Explanation(BaseModel):
+    """Who decided what an intersection showed, and on which grounds."""
+
+    intersection: str
+    time: Tenths
+    plan: dict[str, Any] | None = Field(description="Plan in force; null: the controller ran its own pattern.")
+    inputs: str | None = Field(description="Hash of what the tick that made the plan took in.")
+    tick: int | None = Field(description="Time of that tick [0.1 s since 1970].")
+    why: list[dict[str, Any]] = Field(description="Reasons, with estimates and their confidence.")
+    constraint: str | None = Field(description="What bound the first stage.")
+    author: dict[str, Any] | None = Field(description="Algorithm and version, or the person.")
+    override: int | None = Field(description="`number` of the override behind it.")
+    acknowledgements: list[dict[str, Any]] = Field(description="Of this plan, in order.")
+    errors: list[dict[str, Any]] = Field(description="Faults within a minute of that time.")
+
+
 class Times(BaseModel):
     """The service's clock and the engine's."""
 

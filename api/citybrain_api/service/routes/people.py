@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from citybrain.errors import InputError
+from citybrain.live.explain import explain
 from citybrain_api.service import documents as doc
 from citybrain_api.service.access import (
     ControllerOrPersonKey,
@@ -203,6 +204,26 @@ def ledger(
         for e in entries
     ]
     return doc.Ledger(entries=found, next=found[-1].n + 1 if len(found) == limit else None)
+
+
+@router.get(
+    "/v1/ledger/explain",
+    summary="Why an intersection showed what it showed",
+    responses=declared(*READ, 404, 410, 503),
+)
+def explanation(
+    shared: ServiceNeeded,
+    key: PersonKey,
+    intersection: Annotated[str, Query(max_length=500, description="Id of the intersection.")],
+    time: Annotated[int, Query(ge=0, le=doc.LATEST, description="When [0.1 s since 1970].")],
+) -> doc.Explanation:
+    """Tell the plan of that time, its grounds, author and inputs, the controller's answers, and faults.
+
+    What was rejected and what the fixed pattern would have cost takes a replay: `citybrain ledger explain`.
+    """
+    name = intersection_of(shared, intersection, key)
+    found = explain(shared.live.store, name, time).document()
+    return doc.Explanation(**{field: found[field] for field in doc.Explanation.model_fields})
 
 
 @router.get(ONE, summary="One intersection", responses=declared(*READ, 404, 410))
