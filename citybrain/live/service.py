@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import citybrain
 from citybrain.clock import Clock, StreetClock
-from citybrain.errors import InputError
+from citybrain.errors import InputError, StoreError
 from citybrain.live.acks import read_ack
 from citybrain.live.board import Board, Published
 from citybrain.live.book import Book, make_book
@@ -182,7 +183,8 @@ class Live:
                 return
             self._stopped = True
         self._ticker.stop()
-        self._tell("stop", None, {"version": citybrain.__version__}).exception()
+        with suppress(StoreError):  # a store that takes nothing takes no last word either
+            self._tell("stop", None, {"version": citybrain.__version__}).result()
         self._writer.stop()
         self.store.close()
 

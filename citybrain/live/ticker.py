@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from citybrain.clock import StreetClock
+from citybrain.clock import StreetClock, stopwatch
 from citybrain.errors import CityBrainError, StoreError
 from citybrain.live.board import Published
 from citybrain.live.inputs import TickInputs
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from citybrain.live.tray import Taken, Tray
     from citybrain.live.writer import Writer
 
-LATE = 50
-"""An engine whose last good tick is older than this is told of as late [tenths]."""
+LATE_S = 5.0
+"""An engine whose last good tick is older than this is told of as late [s]."""
 _PATIENCE_S = 0.5
 """How long the thread waits at a time before it looks whether it shall stop [s]."""
 _LOG = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ class Ticker:
         self._last = engine.time
         self._good = engine.time
         self._saved = engine.time
+        self._good_at = stopwatch()
         self._fault: str | None = None
         self.snapshot: Snapshot | None = None
 
@@ -117,16 +118,26 @@ class Ticker:
             found.append("the engine is not running")
         if self._fault is not None:
             found.append(f"the last tick failed: {self._fault}")
-        late = self._clock.now() - self._good
-        if not isinstance(self._clock, StreetClock) and late > LATE:
-            found.append(f"the last good tick is {late / TENTHS_PER_SECOND:.0f} s old" if self._good else "no tick yet")
+        # By the stopwatch: a clock that was set back stands still, and with it the engine.
+        late_s = stopwatch() - self._good_at
+        if not isinstance(self._clock, StreetClock) and late_s > LATE_S:
+            found.append(f"there has been no good tick for {late_s:.0f} s")
         return found
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             time = self._next_tick()
-            if time is not None:
+            if time is None:
+                continue
+            try:
                 self._tick(time)
+            except Exception as error:  # noqa: BLE001 - the thread must live on
+                # The store refused the record, or a listener of the board failed: a fresh engine, and a checkpoint of
+                # it, so that a replay does not go on with the old one.
+                _LOG.exception("after the tick of %s", time)
+                self._fault = f"{type(error).__name__}: {error}"
+                self._engine = self._make_engine()
+                self._save()
 
     def _next_tick(self) -> int | None:
         """Wait for the next tick; None when it has not come yet."""
@@ -162,7 +173,9 @@ class Ticker:
         print_of = _fingerprint(packed, taken)
         plans = [replace(plan, reasons={**plan.reasons, "tick": time, "inputs": print_of}) for plan in outcome.plans]
         stored = self._keep(TickRecord(time, taken.numbers, packed), plans, outcome.entries)
-        if stored is not None:
+        if stored is None:
+            self._saved = time  # the service stops, and the engine knows more than the record: no checkpoint of that
+        else:
             self._finish(time, stored, outcome)
 
     def _finish(self, time: int, stored: list[StoredPlan], outcome: Outcome) -> None:
@@ -173,7 +186,7 @@ class Ticker:
         )
         self.snapshot = outcome.snapshot
         with self._done:
-            self._good, self._fault = time, None
+            self._good, self._good_at, self._fault = time, stopwatch(), None
             self._done.notify_all()
         if time - self._saved >= self._schedule.checkpoint_every:
             self._save()
