@@ -453,7 +453,7 @@ def judge_batch(seed: int, batch: int, town_size: int = TOWN, rounds: int = ROUN
     """Judge one town over several rounds; the same seed and batch always give the same."""
     rng = generator(seed, f"law {batch}")
     town = Town(rng, town_size, patient=batch % 2 == 0)
-    tally = judge_schedules(Town(rng, town_size // 4, patient=town.patient, warm=False))
+    tally = judge_schedules(Town(rng, town_size // 4, patient=False, warm=False))
     for r in range(rounds):
         tally.add(judge_wishes(town))
         tally.add(judge_schedules(town))

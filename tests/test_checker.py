@@ -276,6 +276,13 @@ def test_after_a_start_without_a_stage_everything_is_a_change() -> None:
     assert check(DATA, schedule_plan((0, 0), (1, 91)), dark, NOW - 1) == []
 
 
+def test_a_yellow_that_is_still_shown_is_no_red_however_old_it_is() -> None:
+    report = shown(None, "rrrry", since=-10, aspect_since=[NOW - 10] * 4 + [NOW - 5000])
+    assert check(DATA, schedule_plan((0, 0)), report, NOW - 5) == []
+    report = shown(None, "rrrry", since=-10, aspect_since=[NOW - 5000] * 4 + [NOW - 10])
+    assert codes(check(DATA, schedule_plan((0, 0)), report, NOW - 5)) == {"maximum_red"}
+
+
 DAMAGED: list[Any] = [
     *HOSTILE[1:],
     shown(9, "GrrrG"),

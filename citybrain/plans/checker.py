@@ -292,11 +292,12 @@ class Checker:
         """Lamps, stage (-1: none), end of the change to it, and the latest time in a cabinet's report."""
         aspects, since = shown["aspects"], shown["aspect_since"]
         ends = [LONG_AGO if end is None else end for end in shown["green_end"]]
-        red = [t + self._yellow[g] if aspects[g] == "y" else t for g, t in enumerate(since)]
+        latest = max([shown["since"], *since, *ends])
+        # A yellow that is still shown has not ended yet, however old it is.
+        red = [max(t + self._yellow[g], latest) if aspects[g] == "y" else t for g, t in enumerate(since)]
         green = sum(1 << g for g in range(self._n) if aspects[g] in "Gg")
         lamps = _Lamps(green, list(since), ends, red)
         lamps.yellow_end = [(g, red[g]) for g in range(self._n) if aspects[g] == "y"]
-        latest = max([shown["since"], *since, *ends])
         if shown["stage"] is None:
             return lamps, -1, LONG_AGO, latest
         finished = LONG_AGO
