@@ -84,7 +84,7 @@ class Planner:
         memory = self._memory
         self._ticks += 1
         kernel.plan(
-            state.time,
+            np.int64(state.time),  # uncompiled, a kernel adds it to numbers of 32 bits
             1.0 / min(self._ticks, USUAL_TICKS),
             self._ticks % REPLAN_TICKS,
             REPLAN_TICKS,
