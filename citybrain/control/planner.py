@@ -7,7 +7,7 @@ minimum greens and interstages, and wishes stages only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -83,8 +83,9 @@ class Planner:
         )
         memory = self._memory
         self._ticks += 1
+        time: Any = np.int64(state.time)  # not compiled, a kernel would add Python's int to 32-bit numbers
         kernel.plan(
-            np.int64(state.time),  # uncompiled, a kernel adds it to numbers of 32 bits
+            time,
             1.0 / min(self._ticks, USUAL_TICKS),
             self._ticks % REPLAN_TICKS,
             REPLAN_TICKS,
