@@ -49,6 +49,7 @@ class Poller(asyncio.Protocol):
         self._open = False
         self._next = 0.0
         self.running = False
+        self.has_plan = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -99,6 +100,7 @@ class Poller(asyncio.Protocol):
             if len(self._buffer) < end + 4 + size:
                 return
             if tag:
+                self.has_plan = True
                 self._request = self._head + b"If-None-Match: " + tag[1] + b"\r\n\r\n"
         self._buffer = self._buffer[end + 4 + size :]
         self._open = False

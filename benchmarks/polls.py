@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import os
 import resource
 import statistics
 import tempfile
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +43,7 @@ from citybrain.live.service import Live
 from citybrain.live.store import open_store
 from citybrain.observations import ObservationBatch
 from citybrain_api.service.app import LiveApp, make_app
+from citybrain_api.service.bodies import ARROW
 from citybrain_api.service.keys import new_key
 from citybrain_api.service.logs import make_logger
 from citybrain_api.service.server import bind, make_server, url_of
@@ -51,6 +52,8 @@ from citybrain_api.service.settings import Scope, ServiceSettings, default_rates
 
 FILES = 65536
 PLAN_ID = "sha256:" + 64 * "0"
+FIRST_PLANS_S = 300
+GATEWAY_STARTS_S = 15
 ANY_RATE = Allowed(1e9, 1e9)
 
 
@@ -226,28 +229,34 @@ def gateway(url: str, key: str, n: int, stop: Any, pipe: Connection) -> None:
             )
             body = write_arrow(post_of(Header(f"b{number}", "gateway", None), observed, sensors, site.network))
             began = stopwatch()
-            answer = client.post(
-                "/v1/observations", content=body, headers={"Content-Type": "application/vnd.apache.arrow.stream"}
-            )
-            seconds.append(stopwatch() - began)
-            if answer.status_code == 200:
+            try:
+                answer = client.post("/v1/observations", content=body, headers={"Content-Type": ARROW})
+                answer.raise_for_status()
                 accepted += answer.json()["accepted"]
-            else:
-                failed.append(answer.text[:200])
+            except httpx.HTTPError as error:
+                failed.append(f"{type(error).__name__}: {error}")
+            seconds.append(stopwatch() - began)
     pipe.send((seconds, accepted, failed))
 
 
-async def fleet_polls(url: str, keys: list[str], seconds: float) -> Tally:
-    """Poll once a second per controller; the first 10 s, in which plans are fetched, are not counted."""
+async def fleet_polls(url: str, keys: list[str], seconds: float, start_gateway: Callable[[], None]) -> Tally:
+    """Poll once a second per controller; counted from when every controller has a plan and observations come in."""
     tally = Tally()
     where = urlsplit(url)
     assert where.hostname
     assert where.port
     polls = [(path_of(f"x{i}"), key) for i, key in enumerate(keys)]
+    began = stopwatch()
     pollers = await connect(where.hostname, where.port, polls, tally, 1.0)
     for i, poller in enumerate(pollers):
         poller.begin(i / len(pollers))
-    await asyncio.sleep(10.0)
+    while not all(poller.has_plan for poller in pollers):
+        if stopwatch() - began > FIRST_PLANS_S:
+            raise SystemExit(f"not every controller had a plan after {FIRST_PLANS_S} s: {dict(tally.statuses)}")
+        await asyncio.sleep(0.5)
+    print(f"every controller had its first plan after {stopwatch() - began:.0f} s")
+    start_gateway()
+    await asyncio.sleep(GATEWAY_STARTS_S)
     tally.seconds.clear()
     tally.statuses.clear()
     tally.late = 0
@@ -264,33 +273,28 @@ def fleet(n: int, seconds: float) -> None:
     context = multiprocessing.get_context("spawn")
     stop, (ours, theirs) = context.Event(), context.Pipe()
     poster = context.Process(target=gateway, args=(url, field_key, n, stop, theirs))
-    poster.start()
     try:
-        tally = uvloop.run(fleet_polls(url, keys, seconds))
+        tally = uvloop.run(fleet_polls(url, keys, seconds, poster.start))
         memory = rss_mib(server.pid)
-    finally:
         stop.set()
         post_s, accepted, failed = ours.recv()
         poster.join()
+    finally:
         server.terminate()
         server.join()
     millis = np.array(tally.seconds) * 1000
+    p50, p99, p999 = np.percentile(millis, [50, 99, 99.9])
     print(f"{n} connections, one poll a second each, {seconds:g} s, {len(millis) / seconds:.0f} answers/s")
-    print(
-        "latency [ms]: p50 {:.1f}  p99 {:.1f}  p99.9 {:.1f}  max {:.1f}".format(
-            *np.percentile(millis, [50, 99, 99.9]), millis.max()
-        )
-    )
+    print(f"latency [ms]: p50 {p50:.1f}  p99 {p99:.1f}  p99.9 {p999:.1f}  max {millis.max():.1f}")
     print(
         f"statuses {dict(tally.statuses)}, connections lost {tally.lost}, "
         f"polls not sent for want of an answer {tally.late}"
     )
     print(
-        f"gateway: {len(post_s)} batches, {accepted} rows accepted, {len(failed)} refused; "
+        f"gateway: {len(post_s)} batches, {accepted} rows accepted, {len(failed)} failed {failed[:3]}; "
         f"answer [s]: median {statistics.median(post_s):.2f}, max {max(post_s):.2f}"
     )
-    print(f"server memory {memory:.0f} MiB; machine: {os.cpu_count()} cores")
-    print(json.dumps({"errors": failed[:3]}))
+    print(f"server memory {memory:.0f} MiB; {os.cpu_count()} cores, load over five minutes {os.getloadavg()[1]:.1f}")
 
 
 def rss_mib(process: int) -> float:
