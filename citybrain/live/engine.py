@@ -18,12 +18,12 @@ from citybrain.estimation import LaneEstimator
 from citybrain.guard import LampGuard, Shown
 from citybrain.live.acks import FOLLOWING, Ack, read_ack
 from citybrain.live.book import Book
+from citybrain.live.epoch import batch_since, lamps_since, nothing_at
 from citybrain.live.memory import Follower, pack, recall, remember, unpack
 from citybrain.live.publisher import Moment, Publisher, Terms
 from citybrain.live.schedules import Entry, carry_on
 from citybrain.live.snapshot import Snapshot
 from citybrain.live.wishes import fallback_timetable, override_course, stages_alone
-from citybrain.observations import ObservationBatch
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from citybrain.live.inputs import ActiveOverride, TickInputs
     from citybrain.live.ledger import NewEntry
     from citybrain.live.rows import NewPlan
-    from citybrain.observations import SensorTable
+    from citybrain.observations import ObservationBatch, SensorTable
     from citybrain.state import TrafficState
 
 LONGEST_GAP = 100
@@ -199,7 +199,7 @@ class LiveEngine:
         """Take in the observations. The estimator's clock begins with the engine's, so that no digit is lost."""
         assert self._origin is not None
         lamps = self._shown_before(batch.time)
-        state = self._estimator.update(_since(batch, self._origin), _lamps_since(lamps, self._origin))
+        state = self._estimator.update(batch_since(batch, self._origin), lamps_since(lamps, self._origin))
         return replace(state, time=batch.time)
 
     def _foretell(self, batch: ObservationBatch) -> TrafficState:
@@ -207,8 +207,8 @@ class LiveEngine:
         assert self._origin is not None
         self._follower.follow()
         for second in range(batch.time + TENTHS_PER_SECOND, batch.time + self._lead + 1, TENTHS_PER_SECOND):
-            lamps = _lamps_since(self._shown_before(second), self._origin)
-            state = self._scout.update(_nothing(second - self._origin), lamps)
+            lamps = lamps_since(self._shown_before(second), self._origin)
+            state = self._scout.update(nothing_at(second - self._origin), lamps)
         return state
 
     def _shown_before(self, time: int) -> LampState:
@@ -331,45 +331,3 @@ _BLANK = {
     "pattern": None,
     "offset_error": None,
 }
-
-
-def _since(batch: ObservationBatch, origin: int) -> ObservationBatch:
-    """Observations with times counted from ``origin`` [tenths], to the millisecond."""
-    begin = origin / TENTHS_PER_SECOND
-
-    def shift(times: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.round((times - begin) * 1000.0) / 1000.0
-
-    return replace(
-        batch,
-        time=batch.time - origin,
-        loop_time=shift(batch.loop_time),
-        frame_time=shift(batch.frame_time),
-        object_time=shift(batch.object_time),
-    )
-
-
-def _lamps_since(lamps: LampState, origin: int) -> LampState:
-    """Lamps with times counted from ``origin``."""
-    return replace(
-        lamps, time=lamps.time - origin, since=lamps.since - origin, aspect_since=lamps.aspect_since - origin
-    )
-
-
-def _nothing(time: int) -> ObservationBatch:
-    """Make a batch without a row."""
-    ints, floats, singles = np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.float32)
-    return ObservationBatch(
-        time=time,
-        loop_sensor=ints,
-        loop_time=floats,
-        loop_on=np.zeros(0, np.bool_),
-        frame_sensor=ints,
-        frame_time=floats,
-        object_sensor=ints,
-        object_time=floats,
-        object_lane=ints,
-        object_distance=singles,
-        object_speed=singles,
-        object_confidence=singles,
-    )

@@ -15,7 +15,7 @@ from citybrain.live.book import Book, make_book
 from citybrain.live.engine import LiveEngine
 from citybrain.live.intake import Judge
 from citybrain.live.replay import Replayed, load, replay
-from citybrain.live.service import LiveSettings, checkpoint_version
+from citybrain.live.settings import LiveSettings, checkpoint_version
 from citybrain.live.wishes import pattern_course
 from citybrain.live.worth import SPAN_S, shown_document, vehicle_seconds
 from citybrain.plans.plan import schedule

@@ -6,88 +6,42 @@ May import every room of the brain; knows no HTTP.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import citybrain
 from citybrain.clock import Clock, StreetClock
 from citybrain.errors import InputError, StoreError
 from citybrain.live.acks import read_ack
 from citybrain.live.board import Board, Published
-from citybrain.live.book import Book, make_book
-from citybrain.live.differences import differences
+from citybrain.live.book import make_book
 from citybrain.live.engine import LiveEngine
-from citybrain.live.inputs import ActiveOverride, read_inputs
+from citybrain.live.inputs import read_inputs
 from citybrain.live.intake import Judge, merge
 from citybrain.live.judged import Judged
 from citybrain.live.ledger import NewEntry
+from citybrain.live.people import People, active_override
 from citybrain.live.replay import restore
-from citybrain.live.rollback import carried_out
-from citybrain.live.rows import Override, StoredOverride
+from citybrain.live.settings import LiveSettings, Receipt, checkpoint_version
 from citybrain.live.ticker import Schedule, Ticker
 from citybrain.live.tray import Tray
-from citybrain.live.wishes import check_override
 from citybrain.live.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from concurrent.futures import Future
 
     from citybrain.control.interface import Site
     from citybrain.live.intake import Posted
-    from citybrain.live.snapshot import Snapshot
     from citybrain.live.store import Store
     from citybrain.observations import SensorTable
 
-T = TypeVar("T")
-U = TypeVar("U")
+__all__ = ["Live", "LiveSettings", "Receipt", "checkpoint_version"]
 
-LONGEST_TEXT = 500
-"""Letters of the reason for an override, and of the name of whoever made it."""
 LONGEST_LEAP = 36_000
 """A street's clock is not believed to leap further than this at once [tenths], but for the first time."""
 
 
-@dataclass(frozen=True)
-class LiveSettings:
-    """How the service runs; all times in tenths of a second.
-
-    Attributes
-    ----------
-    lead : least time from the publication of a plan to its beginning; whole seconds.
-    lease : for so long a controller follows its plan without a word from the engine.
-    poll_after : a controller should ask again after so long.
-    checkpoint_every : time between two checkpoints.
-    senders : where time is the street's, a tick comes when so many senders have sent everything up to it.
-    time_zone : of the controllers' time-of-day tables.
-    """
-
-    lead: int = 20
-    lease: int = 300
-    poll_after: int = 10
-    checkpoint_every: int = 6000
-    senders: int = 1
-    time_zone: str = "UTC"
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of posted observations; durable when it is handed out.
-
-    Attributes
-    ----------
-    batch_id : as posted.
-    known : the batch had come before; nothing was changed, the verdicts are those given then.
-    verdict_bytes : verdicts row by row, as ``intake`` writes them.
-    """
-
-    batch_id: str
-    known: bool
-    verdict_bytes: bytes
-
-
-class Live:
+class Live(People):
     """The service that faces call; every method may be called from any thread.
 
     Futures are resolved when what they promise is durable; they raise ``StoreError`` if it could not be made so.
@@ -164,7 +118,7 @@ class Live:
             tray.put_ack(ack.number, ack.document)
         for stored in store.overrides():
             if stored.ended_at is None and stored.override.intersection in self._book.index:
-                tray.put_override(_active(stored))
+                tray.put_override(active_override(stored))
         tray.hold(engine.alive, engine.time + self.settings.lease)
         latest = store.latest_plans()
         plans = [latest[self._book.ids[i]] for i in engine.planned if self._book.ids[i] in latest]
@@ -268,118 +222,6 @@ class Live:
         self._tray.lease[self._book.find(intersection)] = until
         return until
 
-    def snapshot(self) -> Snapshot | None:
-        """Return the latest state; None before the first tick."""
-        return self._ticker.snapshot
-
-    def override(self, intersection: str, kind: str, value: object, who: str, why: str, until: int) -> Future[int]:
-        """Have a person's wish go before the engine's; gives the override's number.
-
-        ``kind``: ``stage`` (value: local number), ``pattern`` (value: number of a pattern of the controller data, or
-        a pattern), ``freeze`` (hold the stage shown now), ``fallback`` (the controller runs its own pattern).
-
-        Raises
-        ------
-        InputError
-            If intersection, kind, value, who, why or until are wrong.
-        """
-        i, now = self._book.find(intersection), self.clock.now()
-        for name, text in (("who", who), ("why", why)):
-            if not isinstance(text, str) or not 0 < len(text.strip()) <= len(text) <= LONGEST_TEXT:
-                raise InputError(f'an override needs "{name}": 1 to {LONGEST_TEXT} letters')
-        if type(until) is not int or not now < until < 2**53:
-            raise InputError(f"an override needs an end after {now} [tenths since 1970], found {until!r:.60}")
-        if kind == "freeze" and value is None:
-            value = self._shown_stage(i)
-        check_override(self._book, intersection, kind, value)
-        override = Override(intersection, kind, value, who, why, now, until)
-
-        def keep(store: Store) -> int:
-            number = store.add_override(override)
-            store.append_entries([NewEntry(now, "override", intersection, {"number": number, **asdict(override)})])
-            return number
-
-        def lay_in(number: int) -> int:
-            self._tray.put_override(_active(StoredOverride(number, override, None, None)))
-            return number
-
-        return self._write(keep, lay_in)
-
-    def end_override(self, number: int, who: str) -> Future[None]:
-        """End an override before its time.
-
-        Raises
-        ------
-        InputError
-            If no such override is active.
-        """
-        now = self.clock.now()
-        found = [override for override in self._tray.overrides(now) if override.number == number]
-        if not found:
-            raise InputError(f"no override {number} is in force")
-        intersection = found[0].intersection
-
-        def keep(store: Store) -> None:
-            store.end_override(number, who, now)
-            store.append_entries([NewEntry(now, "override", intersection, {"number": number, "ended_by": who})])
-
-        return self._write(keep, lambda _: self._tray.drop_override(number))
-
-    def overrides(self) -> list[dict[str, Any]]:
-        """List the overrides that are in force now."""
-        return [asdict(override) for override in self._tray.overrides(self.clock.now())]
-
-    def rollback(self, intersection: str, seq: int, who: str, why: str, until: int) -> Future[int]:
-        """Go back to an earlier plan, as an override; gives its number.
-
-        A pattern is run again. Of a schedule, whose times are over, the last cycle that was carried out under it and
-        the plans before it is repeated.
-
-        Raises
-        ------
-        InputError
-            If there is no such plan, or nothing of it can be repeated; and as :meth:`override`.
-        """
-        i = self._book.find(intersection)
-        document = self.plan(intersection, seq)
-        pattern = document["body"].get("pattern") or carried_out(self.store, self._book, i, seq)
-        return self.override(intersection, "pattern", pattern, who, why, until)
-
-    def plan(self, intersection: str, seq: int) -> dict[str, Any]:
-        """Give one plan document.
-
-        Raises
-        ------
-        InputError
-            If there is no such plan.
-        """
-        self._book.find(intersection)
-        stored = self.store.plan(intersection, seq) if type(seq) is int and abs(seq) < 2**53 else None
-        if stored is None:
-            raise InputError(f"intersection {intersection!r} has no plan with the number {seq!r:.40}")
-        return stored.document
-
-    def history(self, intersection: str, before_seq: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
-        """List plan documents, newest first.
-
-        Raises
-        ------
-        InputError
-            If there is no such intersection.
-        """
-        self._book.find(intersection)
-        return [stored.document for stored in self.store.plans(intersection, before_seq, limit)]
-
-    def difference(self, intersection: str, seq_a: int, seq_b: int) -> list[dict[str, Any]]:
-        """Say where two plans differ: ``path``, ``a``, ``b``.
-
-        Raises
-        ------
-        InputError
-            If there is no such plan.
-        """
-        return differences(self.plan(intersection, seq_a), self.plan(intersection, seq_b))
-
     def ready(self) -> list[str]:
         """Reasons not to be ready, as sentences; empty when all is well."""
         healthy = self._writer.healthy
@@ -403,48 +245,6 @@ class Live:
             )
         clock.advance(to)
 
-    def _shown_stage(self, i: int) -> int:
-        """Local number of the stage that an intersection shows."""
-        snapshot = self._ticker.snapshot
-        stage = -1 if snapshot is None else int(self._book.row_stage[snapshot.lamps.row[i]])
-        if stage < 0:
-            raise InputError(f"intersection {self._book.ids[i]!r} shows no stage now that could be frozen")
-        return stage
-
     def _tell(self, kind: str, intersection: str | None, document: dict[str, Any]) -> Future[int]:
         now = self.clock.now()
         return self._writer.submit(lambda store: store.append_entries([NewEntry(now, kind, intersection, document)]))
-
-    def _write(self, keep: Callable[[Store], T], then: Callable[[T], U]) -> Future[U]:
-        """Have something kept; when it is durable, ``then`` comes first and the future after it."""
-        done: Future[U] = Future()
-
-        def settle(kept: Future[T]) -> None:
-            error = kept.exception()
-            if error is not None:
-                done.set_exception(error)
-                return
-            done.set_result(then(kept.result()))
-
-        self._writer.submit(keep).add_done_callback(settle)
-        return done
-
-
-def _active(stored: StoredOverride) -> ActiveOverride:
-    override = stored.override
-    return ActiveOverride(
-        stored.number,
-        override.intersection,
-        override.kind,
-        override.value,
-        override.who,
-        override.why,
-        override.begin,
-        override.until,
-    )
-
-
-def checkpoint_version(book: Book, judge: Judge, controller_name: str, settings: LiveSettings) -> str:
-    """Everything on which it depends whether a tick can be carried out again, as one text."""
-    how = f"{controller_name} lead {settings.lead} lease {settings.lease} poll {settings.poll_after}"
-    return f"{citybrain.__version__} {book.fingerprint} {judge.fingerprint} {how}"
