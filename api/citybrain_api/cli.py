@@ -13,6 +13,7 @@ import typer
 import citybrain
 from citybrain.errors import InputError
 from citybrain_api import options as opt
+from citybrain_api.conformance_commands import conformance_app
 from citybrain_api.controller_commands import controller as run_controller
 from citybrain_api.failures import BAD_INPUT, FAILED, clear_errors, tell, tell_failures
 from citybrain_api.key_commands import keys_app
@@ -176,6 +177,7 @@ SERVICE = "Live service"
 app.command("serve", rich_help_panel=SERVICE)(run_service)
 app.add_typer(keys_app, name="keys", rich_help_panel=SERVICE)
 app.command("controller", rich_help_panel=SERVICE)(run_controller)
+app.add_typer(conformance_app, name="conformance", rich_help_panel=SERVICE)
 app.add_typer(plan_app, name="plan", rich_help_panel=SERVICE)
 app.add_typer(ledger_app, name="ledger", rich_help_panel=SERVICE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,10 @@ from citybrain_api.failures import clear_errors, tell
 from citybrain_api.key_commands import DATA
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
     from citybrain.control.interface import Site
+    from citybrain.live.service import Live
     from citybrain.live.store import Store
     from citybrain.observations import SensorTable
 
@@ -49,6 +53,10 @@ def serve(
         str, typer.Option(help="Address to listen on. Others than loopback belong behind a proxy that speaks TLS.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = PORT,
+    mqtt: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Take observations from this broker too: mqtt://host or mqtts://user@host."),
+    ] = None,
     log_level: Annotated[
         str, typer.Option(metavar="LEVEL", help=f"{', '.join(LEVELS)}; debug tells unchanged polls too.")
     ] = "info",
@@ -79,13 +87,13 @@ def serve(
         from citybrain.live.store import open_store  # noqa: PLC0415 - heavy
         from citybrain_api.service.server import bind  # noqa: PLC0415 - heavy
 
-        with bind(host, port) as listener, open_store(data) as store:
+        with bind(host, port) as listener, open_store(data) as store, store.alone():
             keys = store.keys()
             if all(row.revoked_at is not None for row in keys):
                 tell("no keys yet, so nobody can ask for anything; this makes one, good within two seconds:")
                 tell(f"citybrain keys add --scope operator --name 'your name' --data {data}")
             site, table = read_street(scenario, controller, sensors, profile)
-            run(site, table, controller, store, listener, log_level)
+            run(site, table, controller, store, listener, log_level, mqtt)
         tell("stopped in order; all that was acknowledged is kept, and the next start goes on from here")
 
 
@@ -111,14 +119,24 @@ def read_street(scenario: str, controller: str, sensors: str, profile: str | Non
 
 
 def run(
-    site: Site, sensors: SensorTable, controller: str, store: Store, listener: socket.socket, log_level: str
+    site: Site,
+    sensors: SensorTable,
+    controller: str,
+    store: Store,
+    listener: socket.socket,
+    log_level: str,
+    mqtt: str | None,
 ) -> None:
     """Open the live room and serve it on a socket until SIGINT or SIGTERM, then stop it in order.
+
+    Parameters
+    ----------
+    mqtt : address of a broker whose observations are taken in too.
 
     Raises
     ------
     InputError
-        If the store belongs to another street.
+        If the store belongs to another street, or there is no such broker.
     StoreError
         If it cannot be read or written.
     """
@@ -130,15 +148,28 @@ def run(
     from citybrain_api.service.settings import ServiceSettings  # noqa: PLC0415 - heavy
 
     settings = ServiceSettings(log_polls=log_level == "debug")
+    log = make_logger(log_level, sys.stdout)
     live = Live.open(site, sensors, controller, store, WallClock())
     try:
-        app = make_app(live, settings, make_logger(log_level, sys.stdout))
+        app = make_app(live, settings, log)
         server = make_server(app, settings)
         live.start()
         tell(f"{len(live.intersections)} intersections at {url_of(listener)} under {controller}; Ctrl-C stops")
-        server.run(sockets=[listener])
+        with _mqtt_intake(mqtt, live, log):
+            server.run(sockets=[listener])
     finally:
         live.stop()
+
+
+def _mqtt_intake(url: str | None, live: Live, log: FilteringBoundLogger) -> AbstractContextManager[object]:
+    """Take observations from a broker for as long as the context lasts; from none without an address."""
+    if url is None:
+        return nullcontext()
+    try:
+        from citybrain_api.mqtt_intake import MqttIntake, read_broker  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise InputError(f"--mqtt needs the extra mqtt ({error}); pip install 'citybrain-engine[mqtt]'") from None
+    return MqttIntake(read_broker(url), live.post, log)
 
 
 def _check(controller: str, log_level: str) -> None:

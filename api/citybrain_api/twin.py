@@ -67,7 +67,7 @@ def twin_service(
     folder.mkdir(parents=True, exist_ok=True)
     # In accelerated time a well-behaved client asks more often than any street's would.
     settings = replace(ServiceSettings(), rates=dict.fromkeys(Scope, _UNHURRIED))
-    with (folder / "service.log").open("w") as log, open_store(folder / "data") as store:
+    with (folder / "service.log").open("w") as log, open_store(folder / "data") as store, store.alone():
         live = Live.open(site, sensors, controller, store, clock)
         try:
             order = with_keys(order, store, live.intersections, clock.now())
