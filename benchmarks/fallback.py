@@ -158,10 +158,8 @@ def describe(whole: Told, once: Told, never: Told, cut: tuple[float, float]) -> 
     stepped = max(row["in_step"] for row in within)
     after = [row for row in once if row["kind"] == "progress" and row["time_s"] > cut[1]]
     back = next((row["time_s"] - cut[1] for row in after if row["modes"].get("adaptive", 0) == n), None)
-    before = len(
-        [row for row in once if row["kind"] == "progress" and row["time_s"] <= cut[0]][-1]["polls_to_adaptive"]
-    )
-    returns = once[-2]["polls_to_adaptive"][before:]
+    before = len([row for row in once if row["kind"] == "progress" and row["time_s"] <= cut[0]][-1]["polls_to_plan"])
+    returns = once[-2]["polls_to_plan"][before:]
     lines = [
         f"The line is cut for {(cut[1] - cut[0]) / 60:g} minutes, controller `{CONTROLLER}`, {n} intersections.",
         "",
@@ -178,7 +176,8 @@ def describe(whole: Told, once: Told, never: Told, cut: tuple[float, float]) -> 
         f"- All were adaptive again {back:.0f} s after the line was mended; the street looks every 10 s."
         if back is not None
         else "- Not all came back.",
-        f"- Answered polls until then, per return: {', '.join(map(str, sorted(returns)))}.",
+        f"- Answered polls until an adaptive plan was accepted, per cabinet: {', '.join(map(str, sorted(returns)))}.",
+        "  It begins two seconds after its publication, the lead of every plan.",
         "",
         "![Delay over time](pictures/fallback.svg)",
     ]

@@ -192,6 +192,22 @@ def test_after_a_long_pause_the_engine_asks_anew() -> None:
     assert loop.believed() == loop.lamps[-2]
 
 
+def test_a_pause_outlasts_plans_and_the_second_poll_after_it_brings_one_that_is_accepted() -> None:
+    loop = Loop()
+    loop.run(60)
+    loop.polls = False
+    loop.time += 6000
+    loop.cabinet.advance(loop.time)
+    loop.tick()
+    assert loop.outcomes[-1].withdrawn == ["c"]
+    loop.polls = True
+    told = len(loop.acks)
+    loop.run(2)
+    verdicts = [ack["verdict"] for ack in loop.acks[told:]]
+    assert "accepted" in verdicts
+    assert "refused" not in verdicts
+
+
 def test_damaged_reports_of_lamps_are_not_believed() -> None:
     loop = Loop()
     loop.run(60)
@@ -212,3 +228,14 @@ def test_a_lead_of_no_whole_seconds_is_refused() -> None:
     site = street()
     with pytest.raises(InputError, match="whole number of seconds"):
         LiveEngine(site, small_sensors(), make_book(site, 15), "planner", lead=15)
+
+
+@pytest.mark.parametrize("gap", range(110, 600, 70))
+def test_after_a_long_gap_no_plan_speaks_of_the_stage_before_it(gap: int) -> None:
+    loop = Loop("fixed")
+    loop.run(25)
+    loop.time += gap
+    loop.cabinet.advance(loop.time)
+    loop.tick()
+    assert loop.outcomes[-1].entries == []
+    assert all(plan.document["body"]["schedule"]["stages"][0]["begin"] > 250 for plan in loop.outcomes[-1].plans)

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from citybrain.cabinet import Mode
 from citybrain.clock import stopwatch
 from citybrain.live.intake_write import post_of, write_arrow
 from citybrain.live.posted import Header
@@ -83,8 +82,8 @@ class Cabinets:
         self._next = dict.fromkeys(clients, begin)
         self._answered = dict.fromkeys(clients, 0)
         self._shown: dict[str, str] = {}
-        self.polls_to_adaptive: list[int] = []
-        """For every return to adaptive mode, how many polls had been answered since contact was there (again)."""
+        self.polls_to_plan: list[int] = []
+        """For every return of contact, how many polls were answered until an adaptive plan was accepted."""
 
     async def open(self) -> None:
         """Fetch all controller data."""
@@ -103,14 +102,14 @@ class Cabinets:
             self._count(name)
 
     def _count(self, name: str) -> None:
-        """Count polls up to the one that brings a cabinet back to adaptive mode."""
+        """Count polls up to the one that brings a plan that the cabinet accepts."""
         controller = self._controllers[name]
         if not controller.in_contact:
             self._answered[name] = 0
         elif self._answered[name] >= 0:
             self._answered[name] += 1
-            if controller.cabinet.mode == Mode.ADAPTIVE:
-                self.polls_to_adaptive.append(self._answered[name])
+            if controller.cabinet.plan_id is not None:
+                self.polls_to_plan.append(self._answered[name])
                 self._answered[name] = -1
 
     def changed(self) -> dict[str, str]:
@@ -202,7 +201,7 @@ class Street:
             "kind": "progress",
             "modes": cabinets.modes(),
             "in_step": cabinets.in_step(),
-            "polls_to_adaptive": cabinets.polls_to_adaptive,
+            "polls_to_plan": cabinets.polls_to_plan,
             "lost_posts": self._lost,
             **asdict(plant.progress()),
         }

@@ -138,13 +138,13 @@ class LiveEngine:
         if self._origin is not None and inputs.time <= self._time:
             raise ContractError(f"a tick for time {inputs.time} came after that of time {self._time}")
         ahead = inputs.time + self._lead
+        had_plan = self._publisher.has_plan.copy()
         if self._origin is None or inputs.time - self._time > LONGEST_GAP:
             self._begin(inputs.time)
         self._time = inputs.time
         state = self._estimate(inputs.batch)
         foreseen = replace(self._foretell(inputs.batch), time=ahead)
         self._fresh |= inputs.alive & ~self._alive
-        had_plan = self._publisher.has_plan.copy()
         self._alive = inputs.alive.copy()
         for document in inputs.acks:
             self._heed(document)
@@ -192,7 +192,7 @@ class LiveEngine:
         guard = LampGuard(self._site.signals, self._site.timings, start)
         recall(self._guard, remember(guard))
         self._history = {start: self._guard.lamps}
-        self._publisher.has_plan[:] = False
+        self._publisher.forget()
         self._fresh[:] = True
 
     def _estimate(self, batch: ObservationBatch) -> TrafficState:
