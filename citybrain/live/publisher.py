@@ -104,6 +104,12 @@ class Publisher:
         kept = self.plan_stage[i] >= 0
         return list(zip(self.plan_stage[i][kept].tolist(), self.plan_begin[i][kept].tolist(), strict=True))
 
+    def forget(self) -> None:
+        """Know of no plan and no stage any more."""
+        self.has_plan[:] = False
+        self._stage[:] = -1
+        self._begin[:] = 0
+
     def note_adopted(self, i: int, stage: int, begin: int) -> None:
         """Know that a cabinet shows, or changes to, a stage since a time [tenths], whatever was published."""
         self._stage[i] = (-1, stage)
