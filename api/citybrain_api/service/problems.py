@@ -90,6 +90,12 @@ def unavailable(detail: str, after_s: int = RETRY_S) -> ProblemError:
     return ProblemError(503, detail, headers={"Retry-After": str(after_s)})
 
 
+def no_plan(intersection: str, headers: Mapping[str, str] | None = None) -> ProblemError:
+    """Make the error of an intersection without a plan in force."""
+    told = f"no plan is in force at {intersection!r}: a controller runs its own pattern"
+    return ProblemError(404, told, code="no_plan", headers=headers)
+
+
 def install(app: FastAPI) -> None:
     """Have every error of an application told as a problem document."""
     app.add_exception_handler(HTTPException, _http)

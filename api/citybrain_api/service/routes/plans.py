@@ -21,7 +21,7 @@ from citybrain_api.service.bodies import read_document
 from citybrain_api.service.core import EVENT_STREAM, Service
 from citybrain_api.service.examples import ACK, CONTROLLER_DATA, PLAN, PLAN_EVENT
 from citybrain_api.service.keys import Principal
-from citybrain_api.service.problems import ProblemError, component, declared, unavailable
+from citybrain_api.service.problems import component, declared, no_plan, unavailable
 from citybrain_api.service.settings import Scope
 from citybrain_api.service.streams import plan_events
 
@@ -93,8 +93,7 @@ async def plan(
         if not _nothing_new(published, if_none_match):
             lease = _renew(shared, name, key)
     if published is None:
-        told = f"no plan is in force at {name!r}: a controller runs its own pattern"
-        raise ProblemError(404, told, code="no_plan", headers={**NO_STORE, **lease})
+        raise no_plan(name, {**NO_STORE, **lease})
     headers = {"ETag": f'"{published.plan_id}"', "Plan-Seq": str(published.seq), **lease, **NO_STORE}
     if _has(published, if_none_match):
         return Response(status_code=304, headers=headers)
