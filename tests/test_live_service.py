@@ -132,6 +132,15 @@ def test_after_a_restart_it_goes_on_as_if_nothing_had_happened(tmp_path: Path) -
     assert parted.seqs == whole.seqs
 
 
+def test_a_plan_is_not_offered_again_once_the_service_was_away_for_long(tmp_path: Path) -> None:
+    with running(tmp_path) as live:
+        Field().run(live, 40)
+        assert live.board.get("c") is not None
+    later = Live.open(street(), small_sensors(), "planner", open_store(tmp_path), WallClock(), SETTINGS)
+    assert later.board.get("c") is None
+    later.stop()
+
+
 def test_nothing_that_was_acknowledged_is_lost_without_a_last_word(tmp_path: Path) -> None:
     field = Field()
     live = open_live(tmp_path)

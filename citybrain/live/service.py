@@ -15,7 +15,7 @@ from citybrain.errors import InputError, StoreError
 from citybrain.live.acks import read_ack
 from citybrain.live.board import Board, Published
 from citybrain.live.book import make_book
-from citybrain.live.engine import LiveEngine
+from citybrain.live.engine import LONGEST_GAP, LiveEngine
 from citybrain.live.inputs import read_inputs
 from citybrain.live.intake import Judge, merge
 from citybrain.live.judged import Judged
@@ -120,7 +120,7 @@ class Live(People):
             if stored.ended_at is None and stored.override.intersection in self._book.index:
                 tray.put_override(active_override(stored))
         tray.hold(engine.alive, engine.time + self.settings.lease)
-        latest = store.latest_plans()
+        latest = store.latest_plans() if self.clock.now() - engine.time <= LONGEST_GAP else {}
         plans = [latest[self._book.ids[i]] for i in engine.planned if self._book.ids[i] in latest]
         self.board.publish([Published(p.intersection, p.text.encode(), p.plan_id, p.seq) for p in plans])
         return tray
