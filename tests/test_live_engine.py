@@ -239,3 +239,23 @@ def test_after_a_long_gap_no_plan_speaks_of_the_stage_before_it(gap: int) -> Non
     loop.tick()
     assert loop.outcomes[-1].entries == []
     assert all(plan.document["body"]["schedule"]["stages"][0]["begin"] > 250 for plan in loop.outcomes[-1].plans)
+
+
+def test_a_change_that_a_cabinet_began_later_than_believed_is_believed() -> None:
+    loop = Loop("fixed")
+    loop.run(60)
+    while loop.believed() != "rG" or loop.lamps[-6] != "rG":
+        loop.tick()
+    now = loop.time
+    late = {
+        "stage": 1,
+        "changing": True,
+        "since": now - 10,
+        "aspects": "yr",
+        "aspect_since": [now - 10, now - 400],
+        "green_end": [now - 10, now - 400],
+    }
+    report = {**loop.cabinet.ack(now), "shown": late}
+    loop.engine.step(replace(loop.inputs[-1], time=now, acks=(report,)))
+    lamps = loop.engine.step(replace(loop.inputs[-1], time=now + 10, acks=())).snapshot.lamps
+    assert "".join("rygG"[aspect] for aspect in lamps.aspect) == "yr"

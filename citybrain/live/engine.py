@@ -242,8 +242,10 @@ class LiveEngine:
         aspect, since = np.array(ack.aspect), np.array(ack.aspect_since)
         for at in (ack.at - TENTHS_PER_SECOND, ack.at, ack.at + TENTHS_PER_SECOND):
             lamps = self._shown_before(at + 1)
+            if lamps.row[i] != row or lamps.changing[i] != ack.changing or abs(lamps.since[i] - ack.since) > NEAR:
+                continue
             green = (aspect >= 2) & (lamps.aspect[groups] >= 2)
-            if lamps.row[i] == row and np.all(np.abs(lamps.aspect_since[groups] - since)[green] <= NEAR):
+            if np.all(np.abs(lamps.aspect_since[groups] - since)[green] <= NEAR):
                 return False
         return True
 
