@@ -259,3 +259,17 @@ def test_a_change_that_a_cabinet_began_later_than_believed_is_believed() -> None
     loop.engine.step(replace(loop.inputs[-1], time=now, acks=(report,)))
     lamps = loop.engine.step(replace(loop.inputs[-1], time=now + 10, acks=())).snapshot.lamps
     assert "".join("rygG"[aspect] for aspect in lamps.aspect) == "yr"
+
+
+@pytest.mark.parametrize("away", range(3, 90, 10))
+def test_a_cabinet_that_comes_back_refuses_nothing(away: int) -> None:
+    loop = Loop()
+    loop.run(60)
+    loop.polls = False
+    loop.run(LEASE // TICK + away)
+    assert loop.mode() == "time_of_day"
+    loop.polls = True
+    told = len(loop.acks)
+    loop.run(8)
+    assert "refused" not in {ack["verdict"] for ack in loop.acks[told:]}
+    assert loop.mode() == "adaptive"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from citybrain.cabinet.accepted import Accepted, read_accepted
-from citybrain.cabinet.courses import Coordinated, Course, Hold, Schedule
+from citybrain.cabinet.courses import WAY_BACK, Coordinated, Course, Hold, Schedule
 from citybrain.cabinet.events import Code, Coordination, Event, UnitControl
 from citybrain.cabinet.journal import Journal, Mode
 from citybrain.cabinet.lamps import Lamps
@@ -23,8 +23,6 @@ _FORESIGHT = 6000
 """A plan that becomes valid later is refused [tenths]."""
 _LONGEST_LEASE = 36_000
 """No plan is followed for longer without a word from the centre, whatever it says [tenths]."""
-_WAY_BACK = "short_way"
-"""Transition to the cabinet's own patterns."""
 _ACK_FORMAT = "citybrain/ack/1"
 
 
@@ -72,7 +70,7 @@ class Cabinet:
         else:
             self._lamps = Lamps.adopt(self._tables, shown, time)
         self._lamps.log = self._journal.log
-        self._course: Course = Coordinated(pattern, self._lamps, time, _WAY_BACK)
+        self._course: Course = Coordinated(pattern, self._lamps, time, WAY_BACK)
         self._journal.log(time, Code.UNIT_CONTROL, UnitControl.TIME_BASE)
         self._journal.pattern(pattern, time)
         self._journal.coordination(self._course, time)
@@ -304,7 +302,7 @@ class Cabinet:
         plan, now, before = self._plan, self._now, self._course
         if plan is None:
             self._enter(Mode.TIME_OF_DAY)
-            self._course = Coordinated(self._tables.patterns[self._number], self._lamps, now, _WAY_BACK)
+            self._course = Coordinated(self._tables.patterns[self._number], self._lamps, now, WAY_BACK)
         else:
             self._course = plan.course(self._lamps, now)
             self._enter(Mode.ADAPTIVE)

@@ -14,6 +14,8 @@ from citybrain.cabinet.events import Coordination
 from citybrain.cabinet.lamps import Lamps
 from citybrain.cabinet.tables import NEVER, Pattern
 
+WAY_BACK = "short_way"
+"""Transition to a cabinet's own patterns."""
 _CHANGE_PER_CYCLE = 5
 """A transition lengthens or shortens a cycle by at most one part in so many, unless it may take too few cycles."""
 

@@ -104,6 +104,8 @@ class Lamps:
                 f"lamps of {tables.intersection!r}: {shown['aspects']!r} are not on the way to stage {lamps.stage}"
             )
         lamps.changing, lamps.log = tuple(lamps.aspect) != stage, log
+        if not lamps.changing:  # the last greens to end did so when the change began
+            lamps.begun = max((t for t in lamps.green_end if _LONG_AGO < t <= lamps.since), default=lamps.since)
         lamps._resume(time)
         return lamps
 

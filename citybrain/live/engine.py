@@ -21,7 +21,7 @@ from citybrain.live.book import Book
 from citybrain.live.epoch import batch_since, lamps_since, nothing_at
 from citybrain.live.memory import Follower, pack, recall, remember, unpack
 from citybrain.live.publisher import Moment, Publisher, Terms
-from citybrain.live.schedules import Entry, carry_on
+from citybrain.live.schedules import carry_on
 from citybrain.live.snapshot import Snapshot
 from citybrain.live.wishes import fallback_timetable, override_course, stages_alone
 from citybrain.units import TENTHS_PER_SECOND
@@ -253,11 +253,8 @@ class LiveEngine:
         """Believe a report, and what will have come of it by the guard's time."""
         assert ack.stage is not None
         book, to = self._book, self._guard.lamps.time
-        entries = self._publisher.entries(i) if ack.mode == "adaptive" else self._pattern_entries(i, ack.at)
-        if ack.mode not in FOLLOWING:
-            entries = []
         try:
-            later = carry_on(book.tables[i], shown, ack.at, entries, to) if to > ack.at else shown
+            later = self._carry_on(i, ack, shown, to)
             report = read_ack(
                 {**_BLANK, "intersection": book.ids[i], "at": to, "shown": later},
                 book.ids[i],
@@ -277,15 +274,17 @@ class LiveEngine:
         self._publisher.note_adopted(i, report.stage, min(report.since, to))
         self._fresh[i] = False
 
-    def _pattern_entries(self, i: int, time: int) -> list[Entry]:
-        """Look up what an intersection's own pattern shows from a time on."""
-        wish = self._patterns.wish(time)
-        stage = self._book.row_stage[wish.plan_row[i]]
-        return [
-            (int(k), int(begin))
-            for k, begin, row in zip(stage, wish.plan_start[i], wish.plan_row[i], strict=True)
-            if row >= 0
-        ]
+    def _carry_on(self, i: int, ack: Ack, shown: dict[str, Any], to: int) -> dict[str, Any]:
+        """Foresee what a cabinet shows: under its plan, or under its own pattern until its plan begins."""
+        tables, publisher = self._book.tables[i], self._publisher
+        at, entries = ack.at, publisher.entries(i)
+        if ack.mode not in FOLLOWING:
+            entries = []
+        elif ack.mode != "adaptive":
+            until = max(at, min(to, publisher.valid_from[i] - 1 if entries else to))
+            shown = carry_on(tables, shown, at, tables.patterns[tables.pattern_at(at)], until)
+            at = until
+        return carry_on(tables, shown, at, entries, to) if at < to else shown
 
     def _suspended(self) -> NDArray[np.bool_]:
         """Where a cabinet follows somebody else: pre-emption, a hand, flashing."""

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from citybrain.cabinet.courses import Schedule
+from citybrain.cabinet.courses import WAY_BACK, Coordinated, Schedule
 from citybrain.cabinet.lamps import Lamps
-from citybrain.cabinet.tables import NEVER, PERMISSIVE
+from citybrain.cabinet.tables import NEVER, PERMISSIVE, Pattern
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from citybrain.cabinet.courses import Course
     from citybrain.cabinet.tables import Tables
 
 Entry = tuple[int, int]
@@ -28,8 +29,14 @@ class Laid(NamedTuple):
     latest: int
 
 
-def carry_on(tables: Tables, shown: dict[str, Any], at: int, entries: Sequence[Entry], to: int) -> dict[str, Any]:
-    """Foresee what a cabinet that reports ``shown`` at a time shows at a later one, if it follows a schedule.
+def carry_on(
+    tables: Tables, shown: dict[str, Any], at: int, follows: Sequence[Entry] | Pattern, to: int
+) -> dict[str, Any]:
+    """Foresee what a cabinet that reports ``shown`` at a time shows at a later one.
+
+    Parameters
+    ----------
+    follows : entries of a schedule, none for what is shown; or its own pattern, taken up as it does.
 
     Raises
     ------
@@ -37,7 +44,11 @@ def carry_on(tables: Tables, shown: dict[str, Any], at: int, entries: Sequence[E
         If it cannot show that.
     """
     lamps = Lamps.adopt(tables, shown, at)
-    course = Schedule(entries, at) if entries else None
+    course: Course | None = None
+    if isinstance(follows, Pattern):
+        course = Coordinated(follows, lamps, at, WAY_BACK)
+    elif follows:
+        course = Schedule(follows, at)
     while True:
         while course is not None and not lamps.changing and course.stage == lamps.stage and course.due <= to:
             course.begun(course.due)
