@@ -262,7 +262,7 @@ def test_a_change_that_a_cabinet_began_later_than_believed_is_believed() -> None
 
 
 @pytest.mark.parametrize("away", range(3, 90, 10))
-def test_a_cabinet_that_comes_back_refuses_nothing(away: int) -> None:
+def test_a_cabinet_that_comes_back_refuses_nothing(away: int, caplog: pytest.LogCaptureFixture) -> None:
     loop = Loop()
     loop.run(60)
     loop.polls = False
@@ -273,3 +273,23 @@ def test_a_cabinet_that_comes_back_refuses_nothing(away: int) -> None:
     loop.run(8)
     assert "refused" not in {ack["verdict"] for ack in loop.acks[told:]}
     assert loop.mode() == "adaptive"
+    assert caplog.messages == []
+
+
+def test_a_cabinet_out_of_step_is_believed_while_its_plan_waits(caplog: pytest.LogCaptureFixture) -> None:
+    loop = Loop("fixed")
+    loop.run(60)
+    loop.polls = False
+    loop.run(LEASE // TICK + 20)
+    loop.polls = True
+    loop.tick()
+    (plan,) = loop.outcomes[-1].plans
+    now, other = loop.time, 1 - plan.document["body"]["schedule"]["stages"][0]["stage"]
+    times = {"since": now - 200, "aspect_since": [now - 200, now - 200], "green_end": [None, None]}
+    shown = {"stage": other, "changing": False, "aspects": ("Gr", "rG")[other], **times}
+    report = {**loop.cabinet.ack(now), "mode": "time_of_day", "shown": shown}
+    assert report["at"] <= plan.document["valid_from"]
+    outcome = loop.engine.step(replace(loop.inputs[-1], time=now, acks=(report,)))
+    loop.engine.step(replace(loop.inputs[-1], time=now + 10, acks=()))
+    assert caplog.messages == []
+    assert outcome.entries == []

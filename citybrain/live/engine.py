@@ -281,7 +281,7 @@ class LiveEngine:
         if ack.mode not in FOLLOWING:
             entries = []
         elif ack.mode != "adaptive":
-            until = max(at, min(to, publisher.valid_from[i] - 1 if entries else to))
+            until = max(at, min(to, int(publisher.valid_from[i]) - 1 if entries else to))
             shown = carry_on(tables, shown, at, tables.patterns[tables.pattern_at(at)], until)
             at = until
         return carry_on(tables, shown, at, entries, to) if at < to else shown
