@@ -1,311 +1,258 @@
-"""Kill the writing process at random moments, again and again, and look whether the store kept every promise.
+"""Kill the service at random moments, again and again, and look whether it kept every promise.
 
-    python benchmarks/crash.py --kills 200
-    python benchmarks/crash.py --kills 200 --data postgresql://...
+    python -m benchmarks.crash [--kills 200]
+    python -m benchmarks.crash --store-only [--data postgresql://...]
 
-A child process uses the store as the service does: posts, ticks with plans, acknowledgements, checkpoints and moves
-into the archive, all at once, with a clock that jumps back now and then. It tells the parent over a pipe what it would
-have acknowledged, only after the write is done. The parent kills it with SIGKILL, and then checks: nothing that was
-told is lost, sequence numbers never repeat or go back, the ledger verifies and goes on from the head that it had. Every
-20 kills the whole store is gone through: no batch was taken twice, every entry and every plan is as it was. Exit code 1
-at the first promise that was broken.
+The service serves a scenario's street over HTTP on one port and one data folder. It is killed with SIGKILL, a quarter
+of the times while it starts, else within some seconds of serving, and begun again. Meanwhile a street talks to it
+without pause: sensors post, cabinets poll, carry out plans and acknowledge, somebody reads plans, a person overrides;
+while there is no answer the street's time goes on, at a pace drawn anew for every life, so that leases run out in some
+outages. After every kill a copy of the data folder is opened as it was left. Every 20 kills all of it is gone through.
+Exit code 1 at the first promise that was broken. Writes its section of docs/results-service.md.
+
+With ``--store-only`` a small process that uses nothing but the store is killed, quicker and at more moments.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import asyncio
+import shutil
 import signal
-import subprocess
+import socket
+import statistics
 import sys
 import tempfile
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-from citybrain.live import archive
-from citybrain.live.audit import audit
-from citybrain.live.ledger import GENESIS, verify
-from citybrain.live.store import NewEntry, NewPlan, Store, StoredPlan, TickRecord, open_store
-from citybrain.live.writer import Writer
-from citybrain.plans.plan import with_seq
+import numpy as np
+
+from benchmarks import crash_store
+from benchmarks.crash_checks import BrokenPromiseError, Promises, Told, check, count_line, must
+from benchmarks.crash_service import BEGIN, CONTROLLER, Nursery, Order
+from benchmarks.crash_street import Street
+from benchmarks.page import write_section
+from citybrain.clock import stopwatch
+from citybrain.live.store import open_store
 from citybrain.randomness import generator
+from citybrain_api.serve_commands import read_street
+from citybrain_api.service.settings import Scope
+from citybrain_api.twin import make_key
 
-INTERSECTIONS = [f"intersection {k}" for k in range(12)]
-N_POSTERS = 4
-LONGEST_S = 0.5
-START_S = 60.0
+SCENARIO = "cologne3"
+LONGEST_S = 4.0
+WHILE_STARTING = 0.25
+SPEEDS = (5.0, 300.0)
+"""Simulated seconds per second while there is no answer."""
 WHOLE_EVERY = 20
-
-
-# ---- the child: what the service does
-
-
-def child(data: str, archive_folder: str, life: int) -> None:
-    """Write until killed."""
-    archive._TICKS_A_PIECE = 20  # noqa: SLF001 - pieces small enough to be many
-    with open_store(data) as store, Writer(store) as writer, ThreadPoolExecutor(N_POSTERS + 3) as pool:
-        tell({"ready": life})
-        jobs = [pool.submit(post, writer, f"mast {k}", life) for k in range(N_POSTERS)]
-        jobs += [pool.submit(acknowledge, writer, life), pool.submit(plan, store, writer, life)]
-        jobs.append(pool.submit(move, store, Path(archive_folder)))
-        for job in jobs:
-            job.result()
-
-
-def tell(promise: dict[str, Any]) -> None:
-    """Tell the parent, in one write: a line comes whole or not at all."""
-    line = json.dumps(promise).encode() + b"\n"
-    assert os.write(1, line) == len(line)
-
-
-def contents(sender: str, batch_id: str) -> bytes:
-    """Say what a batch holds: follows from its name, so that the parent can tell whether it is whole."""
-    draw = generator(0, f"{sender} {batch_id}")
-    return draw.bytes(int(draw.integers(1, 30_000)))
-
-
-def post(writer: Writer, sender: str, life: int) -> None:
-    """Post batch after batch, some of them twice."""
-    k = 0
-    while True:
-        batch_id = f"{life}-{k}"
-        held = contents(sender, batch_id)
-
-        def job(store: Store, batch_id: str = batch_id, held: bytes = held) -> int | None:
-            return store.add_batch(batch_id, sender, 0, held, held[:50])
-
-        number = writer.submit(job).result()
-        assert number is not None
-        if k % 7 == 0:
-            assert writer.submit(job).result() is None
-        tell({"batch": [sender, batch_id, number]})
-        k += 1
-
-
-def acknowledge(writer: Writer, life: int) -> None:
-    """Acknowledge as a controller does, with an entry in the ledger in the same transaction."""
-    k = 0
-    while True:
-        document = {"at": k, "life": life, "verdict": "accepted"}
-
-        def job(store: Store, document: dict[str, Any] = document) -> int:
-            number = store.add_ack(INTERSECTIONS[0], document["at"], document)
-            store.append_entries([NewEntry(document["at"], "ack", INTERSECTIONS[0], document)])
-            return number
-
-        tell({"ack": [writer.submit(job).result(), k, life]})
-        k += 1
-
-
-def plan(store: Store, writer: Writer, life: int) -> None:
-    """Tick after tick: take what is there, publish plans for some intersections."""
-    draw = generator(life, "crash benchmark plans")
-    time = 0
-    while True:
-        time += int(draw.integers(-20, 31))  # a clock that is set back now and then
-        some = draw.choice(INTERSECTIONS, int(draw.integers(0, 6)), replace=False).tolist()
-        taken = tuple(batch.number for batch in store.untaken_batches())
-        plans = [NewPlan(name, {"intersection": name, "made_at": time, "life": life}, {"why": "test"}) for name in some]
-        record, told = TickRecord(time, taken, b"inputs"), [NewEntry(time, "tick", None, {"taken": len(taken)})]
-        published = writer.submit(partial(keep_tick, record, plans, told)).result()
-        tell({"plans": [[one.intersection, one.seq, one.plan_id] for one in published]})
-        if draw.random() < 0.1:
-            writer.submit(partial(keep_memory, time)).result()
-
-
-def keep_tick(record: TickRecord, plans: list[NewPlan], told: list[NewEntry], store: Store) -> list[StoredPlan]:
-    """Commit a tick."""
-    return store.commit_tick(record, plans, told, with_seq)
-
-
-def keep_memory(time: int, store: Store) -> None:
-    """Save a checkpoint."""
-    store.save_checkpoint(time, b"memory", "1")
-
-
-def move(store: Store, folder: Path) -> None:
-    """Move old ticks into the archive again and again."""
-    pause = threading.Event()
-    while True:
-        store.archive(10**9, folder)
-        pause.wait(0.02)
-
-
-# ---- the parent: kills and checks
-
-
-class BrokenPromiseError(Exception):
-    """What was told did not last."""
+START_S = 300.0
+LAST_S = 120.0
+IN_THE_END = 15
+"""Simulated seconds [s] that the last life serves after all cabinets are back."""
+POSTED_AGAIN = 500
 
 
 @dataclass
-class Promises:
-    """What was told so far, over all lives; ``new_...``: in the last one, not checked yet."""
+class Tally:
+    """What came of it.
 
-    kills: int = 0
-    batches: int = 0
-    acks: int = 0
-    ticks: int = 0
-    plans: int = 0
-    head: tuple[int, str] = (0, GENESIS)
-    last_seq: dict[str, int] = field(default_factory=dict)
-    new_batches: list[tuple[str, str, int]] = field(default_factory=list)
-    new_acks: list[tuple[int, int, int]] = field(default_factory=list)
-    new_plans: list[tuple[str, int, str]] = field(default_factory=list)
+    Attributes
+    ----------
+    hit : what was under way at the kills, by kind.
+    start_s : how long lives took to come up.
+    """
 
-    def hear(self, line: str) -> None:
-        """Take down one line of the child."""
-        for kind, said in json.loads(line).items():
-            if kind == "batch":
-                self.new_batches.append(tuple(said))
-            elif kind == "ack":
-                self.new_acks.append(tuple(said))
-            elif kind == "plans":
-                self.ticks += 1
-                self.new_plans.extend(tuple(one) for one in said)
+    promises: Promises
+    street: Street
+    hit: Counter[str] = field(default_factory=Counter)
+    start_s: list[float] = field(default_factory=list)
+    wall_s: float = 0.0
 
 
-def must(holds: bool, words: str) -> None:
-    """Stop where a promise is broken."""
-    if not holds:
-        raise BrokenPromiseError(words)
+class Trial:
+    """A service, its street, and who kills it."""
+
+    def __init__(self, folder: Path, scenario: str, seed: int, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._folder, self._data, self._log = folder, folder / "data", folder / "service.log"
+        self._log.touch()
+        site, sensors = read_street(scenario, CONTROLLER, "default", None)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with open_store(self._data) as store:
+            keys = {str(scope): make_key(store, scope, scope, None, BEGIN) for scope in (Scope.FIELD, Scope.OPERATOR)}
+            for name in site.network.intersection_id:
+                keys[name] = make_key(store, Scope.CONTROLLER, name, (name,), BEGIN)
+        self._draw = generator(seed, "crash benchmark lives")
+        self._order = Order(scenario, str(self._data), str(self._log), port)
+        self._street = Street(site, sensors, f"http://127.0.0.1:{port}", keys, BEGIN, seed)
+        self.tally = Tally(Promises(forward=True), self._street)
+
+    async def run(self, kills: int) -> Tally:
+        """Kill so often, check every time, and end a last life in order.
+
+        Raises
+        ------
+        BrokenPromiseError
+            At the first promise that did not last.
+        """
+        began = stopwatch()
+        async with Nursery(self._order) as nursery, asyncio.TaskGroup() as group:
+            for task in self._street.everybody():
+                group.create_task(task)
+            for number in range(1, kills + 1):
+                await self._one_life(nursery, first=number == 1)
+                self.tally.promises.kills = number
+                await asyncio.to_thread(self._check, self._street.notes.take(), number % WHOLE_EVERY == 0)
+            await self._last_life(nursery)
+        with open_store(self._data) as store:
+            check(store, self.tally.promises, self._street.notes.take(), whole=True)
+        self.tally.wall_s = stopwatch() - began
+        return self.tally
+
+    async def _one_life(self, nursery: Nursery, *, first: bool) -> None:
+        """Begin a life and kill it: while it starts, or some time after it answers."""
+        tally, draw = self.tally, self._draw
+        self._street.speed = float(np.exp(draw.uniform(*np.log(SPEEDS))))
+        await nursery.begin()
+        if not first and draw.random() < WHILE_STARTING:
+            await asyncio.sleep(float(draw.random()) * nursery.start_s)
+        else:
+            await asyncio.wait_for(nursery.up.wait(), START_S)
+            await asyncio.sleep(float(draw.random()) * self._longest_s)
+        if nursery.up.is_set():
+            tally.start_s.append(nursery.start_s)
+            tally.hit.update(kind for kind, count in self._street.notes.flying.items() if count)
+        else:
+            tally.hit["start"] += 1
+        code = await nursery.end(signal.SIGKILL)
+        must(code == -signal.SIGKILL, f"the service ended by itself with {code}; see {self._log}")
+
+    def _check(self, told: Told, whole: bool) -> None:
+        """Check the data as they were left."""
+        with as_left(self._data, self._folder / "copy") as copy, open_store(copy) as store:
+            check(store, self.tally.promises, told, whole=whole)
+        fault = self._log.read_text()
+        must(not fault, f"the service's log tells of a fault: {fault[:500]}")
+        if whole:
+            print(count_line(self.tally.promises), flush=True)
+
+    async def _last_life(self, nursery: Nursery) -> None:
+        """Live once more until everything is as it should be, post old batches again, and end in order."""
+        street = self._street
+        await nursery.begin()
+        await asyncio.wait_for(nursery.up.wait(), START_S)
+        async with asyncio.timeout(LAST_S):
+            await street.comes_to(lambda: all(cabinet.adaptive for cabinet in street.cabinets))
+            until = street.time + IN_THE_END * 10
+            await street.comes_to(lambda: street.time >= until)
+        await asyncio.to_thread(street.post_all_again, POSTED_AGAIN)
+        street.stop()
+        code = await nursery.end(signal.SIGTERM)
+        must(code == 0, f"the service, asked to end, ended with {code}; see {self._log}")
 
 
-def check(store: Store, promises: Promises, *, whole: bool) -> None:
-    """Check what was told in the last life and the ledger's new end; the whole store too where asked for."""
-    check_batches(store, promises)
-    for number, k, life in promises.new_acks:
-        acks = [ack.document for ack in store.acks(INTERSECTIONS[0], k, k + 1) if ack.number == number]
-        must(acks == [{"at": k, "life": life, "verdict": "accepted"}], f"acknowledgement {number} is lost or changed")
-    for name, seq, plan_id in promises.new_plans:
-        must(seq > promises.last_seq.get(name, 0), f"{name}: plan {seq} told after plan {promises.last_seq.get(name)}")
-        promises.last_seq[name] = seq
-        kept = store.plan(name, seq)
-        must(kept is not None and kept.plan_id == plan_id, f"plan {seq} of {name} is lost or changed")
-    for name, count, last in store.rows("SELECT intersection, COUNT(*), MAX(seq) FROM plans GROUP BY intersection"):
-        must(count == last, f"{name}: {count} plans are kept, the last is number {last}")
-    check_ledger(store, promises)
-    if whole:
-        check_ticks(store, promises)
-        found = audit(store, promises.head)
-        must(found.fault is None, f"ledger: {found.fault}")
-    promises.batches += len(promises.new_batches)
-    promises.acks += len(promises.new_acks)
-    promises.plans += len(promises.new_plans)
-    promises.new_batches, promises.new_acks, promises.new_plans = [], [], []
+@contextmanager
+def as_left(data: Path, copy: Path) -> Iterator[Path]:
+    """Copy a data folder as a killed service left it, so that looking mends nothing that the next life should mend."""
+    shutil.copytree(data, copy)
+    try:
+        yield copy
+    finally:
+        shutil.rmtree(copy)
 
 
-def check_batches(store: Store, promises: Promises) -> None:
-    """Check that every batch that was told is there, in the store or its archive, and whole."""
-    for batch, (sender, batch_id, _) in zip(
-        store.batches([number for _, _, number in promises.new_batches]), promises.new_batches, strict=True
-    ):
-        held = contents(sender, batch_id)
-        same = (batch.sender, batch.batch_id, batch.judged, batch.verdict) == (sender, batch_id, held, held[:50])
-        must(same, f"batch {batch_id} of {sender} is damaged")
+def kill_service(kills: int, folder: Path, scenario: str, seed: int, longest_s: float = LONGEST_S) -> Tally:
+    """Kill the service as often as asked for; gives what came of it.
 
-
-def check_ledger(store: Store, promises: Promises) -> None:
-    """Check that the ledger still has the head that it had, and goes on from there without a fault."""
-    n, head = promises.head
-    if n:
-        (old,) = store.entries(n, 1) or (None,)
-        must(old is not None and (old.n, old.hash) == promises.head, f"ledger: entry {n} is not what it was")
-    while page := store.entries(n + 1):
-        broken = verify(page, n, head)
-        must(broken is None, f"ledger: entry {broken} is missing or is not what was written")
-        n, head = page[-1].n, page[-1].hash
-    promises.head = (n, head)
-
-
-def check_ticks(store: Store, promises: Promises) -> None:
-    """Check that ticks are numbered one by one, and that every batch was taken by one of them or by none yet."""
-    ticks = store.ticks(-(10**12), 10**12)
-    must([one.number for one in ticks] == list(range(1, len(ticks) + 1)), "ticks are not numbered one by one")
-    must(len(ticks) >= promises.ticks, f"of {promises.ticks} ticks that were told, {len(ticks)} are left")
-    numbers = [number for one in ticks for number in one.taken] + [one.number for one in store.untaken_batches()]
-    must(len(set(numbers)) == len(numbers), "a batch was taken twice")
-    told = promises.batches + len(promises.new_batches)
-    must(len(numbers) >= told, f"of {told} batches that were told, {len(numbers)} were taken or are to be")
-
-
-def live_and_die(data: str, folder: Path, promises: Promises, delay_s: float) -> None:
-    """Start a child, let it write for some time after its first word, kill it, and hear all that it told."""
-    command = [sys.executable, __file__, "--child", str(promises.kills), "--data", data, "--archive", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        ready = threading.Event()
-        lines: list[str] = []
-
-        def listen() -> None:
-            for line in process.stdout or ():
-                lines.append(line)
-                ready.set()
-            ready.set()
-
-        listener = threading.Thread(target=listen)
-        listener.start()
-        must(ready.wait(START_S), "the child said nothing")
-        threading.Event().wait(delay_s)
-        process.kill()
-        listener.join()
-    must(process.returncode == -signal.SIGKILL, f"the child ended by itself with {process.returncode}")
-    for line in lines:
-        promises.hear(line)
-
-
-def run(kills: int, data: str, folder: Path, seed: int) -> Promises:
-    """Kill and check as often as asked for; gives the counts.
+    Parameters
+    ----------
+    folder : for its data and its log.
+    longest_s : a life serves no longer than this [s].
 
     Raises
     ------
     BrokenPromiseError
         At the first promise that did not last.
     """
-    draw = generator(seed, "crash benchmark delays")
-    promises = Promises()
-    for _ in range(kills):
-        promises.kills += 1
-        live_and_die(data, folder, promises, float(draw.random()) * LONGEST_S)
-        with open_store(data) as store:
-            whole = promises.kills % WHOLE_EVERY == 0 or promises.kills == kills
-            check(store, promises, whole=whole)
-        if whole:
-            print(summary(promises), flush=True)
-    return promises
+    try:
+        return asyncio.run(Trial(folder, scenario, seed, longest_s).run(kills))
+    except* BrokenPromiseError as group:
+        found: BaseException = group
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        fault = str(found)
+    raise BrokenPromiseError(fault)
 
 
-def summary(promises: Promises) -> str:
-    """Give the counts in one line."""
-    return (
-        f"{promises.kills} kills: {promises.batches} batches, {promises.acks} acknowledgements, {promises.ticks} ticks "
-        f"and {promises.plans} plans were told, all are kept; {promises.head[0]} ledger entries verify"
+def report(tally: Tally, scenario: str) -> str:
+    """Put what came of it into Markdown."""
+    promises, street, hit = tally.promises, tally.street, tally.hit
+    count, cabinets = street.notes.count, street.cabinets
+    polls = [n for cabinet in cabinets for n in cabinet.polls_to_return] or [0]
+    refusals = sum(len(cabinet.refusals) for cabinet in cabinets)
+    starts = f"{statistics.median(tally.start_s):.2f} s (at most {max(tally.start_s):.2f} s)"
+    rows = {
+        "kills": promises.kills,
+        "... while starting": hit["start"],
+        "... while a post waited for its answer": hit["post"],
+        "... while a tick was awaited": hit["tick"],
+        "... while a poll waited": hit["poll"],
+        "... while an acknowledgement waited": hit["acknowledgement"],
+        "batches acknowledged": promises.batches,
+        "... posted again and known, with the verdict that they had": count["posted again"],
+        "... kept though the answer was cut off, known when posted again": count["kept though unanswered"],
+        "acknowledgements of cabinets answered": promises.acks,
+        "overrides acknowledged": promises.overrides,
+        "polls answered": count["poll"],
+        "plans handed out, each in the store byte for byte": promises.plans,
+        "different plans among them": len(promises.names),
+        "ticks, never one twice": promises.last_tick[0],
+        "ledger entries that verify": promises.head[0],
+        "cabinets fell back": sum(cabinet.fallbacks for cabinet in cabinets),
+        "... and came back": len(polls) - len(cabinets),
+        "... after so many answered polls, median (most)": f"{statistics.median(polls):.0f} ({max(polls)})",
+        "plans refused by a cabinet": refusals,
+        "looks at lamps, one every 0.1 s, all lawful": sum(cabinet.looks for cabinet in cabinets),
+        "simulated time [s]": (street.time - BEGIN) // 10,
+        "from fork to first answer, median": starts,
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    head = (
+        f"The whole service (`{scenario}`, controller `{CONTROLLER}`, {len(cabinets)} cabinets), killed with SIGKILL "
+        f"and begun again on the same folder, in {tally.wall_s / 60:.0f} minutes. The run ends at the first promise "
+        "that is broken. Every life is forked from a process that has imported everything. This proves that the "
+        "process may die at any time; it proves nothing about loss of power."
     )
+    return f"{head}\n\n| what | count |\n| --- | ---: |\n{table}"
 
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description="Kill the writing process at random moments; see what is kept.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--data", help="folder or postgresql://...; default: a new folder, removed afterwards")
-    parser.add_argument("--archive", help=argparse.SUPPRESS)
-    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--scenario", default=SCENARIO)
+    parser.add_argument("--keep", type=Path, help="new folder for the service's data and log; default: one for the run")
+    parser.add_argument("--store-only", action="store_true")
+    parser.add_argument("--data", help="store only: postgresql://...; default: a folder for the run")
     given = parser.parse_args()
-    if given.child is not None:
-        child(given.data, given.archive, given.child)
     with tempfile.TemporaryDirectory(prefix="citybrain-crash-") as scratch:
         try:
-            promises = run(given.kills, given.data or f"{scratch}/data", Path(scratch) / "archive", given.seed)
+            if given.store_only:
+                data = given.data or f"{scratch}/data"
+                print(f"done: {count_line(crash_store.run(given.kills, data, Path(scratch) / 'archive', given.seed))}")
+            else:
+                tally = kill_service(given.kills, given.keep or Path(scratch), given.scenario, given.seed)
+                write_section("Crashes", f"python -m benchmarks.crash --kills {given.kills}", report(tally, SCENARIO))
+                print(f"done: {count_line(tally.promises)}")
         except BrokenPromiseError as error:
             print(f"BROKEN: {error}", file=sys.stderr)
             return 1
-    print(f"done: {summary(promises)}")
     return 0
 
 
