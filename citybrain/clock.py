@@ -106,3 +106,28 @@ def tenths_of_day(time: int, time_zone: str) -> int:
         ) from None
     local = datetime.fromtimestamp(time // 10, zone)
     return (local.hour * 3600 + local.minute * 60 + local.second) * 10 + time % 10
+
+
+def moment_text(time: int) -> str:
+    """Write a time [tenths since 1970-01-01T00:00:00Z] as people read it, in UTC."""
+    moment = datetime.fromtimestamp(time // 10, UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S}" + (f".{time % 10}Z" if time % 10 else "Z")
+
+
+def read_moment(text: str) -> int:
+    """Read a time as people write it; UTC where it names no zone. Gives tenths since 1970-01-01T00:00:00Z.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    if text.isascii() and text.isdigit() and len(text) < 17:
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(
+            f"{text!r} is no time: write 2026-11-22T07:30:00Z, or a whole number of tenths of a second since 1970"
+        ) from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 10)

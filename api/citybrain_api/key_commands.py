@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from citybrain.clock import moment_text
 from citybrain.errors import InputError
 from citybrain_api import options as opt
 from citybrain_api.failures import clear_errors, tell
@@ -117,8 +118,8 @@ def _table(rows: list[KeyRow]) -> Table:
     table = Table("key id", "scope", "name", "intersections", "made", "revoked")
     for row in rows:
         bound = _bound(row) if row.scope == "controller" else "-"
-        revoked = "-" if row.revoked_at is None else _moment(row.revoked_at)
-        table.add_row(row.key_id, row.scope, escape(row.name), escape(bound), _moment(row.created_at), revoked)
+        revoked = "-" if row.revoked_at is None else moment_text(row.revoked_at)
+        table.add_row(row.key_id, row.scope, escape(row.name), escape(bound), moment_text(row.created_at), revoked)
     return table
 
 
@@ -127,9 +128,3 @@ def _bound(row: KeyRow) -> str:
         return "all"
     more = len(row.intersections) - MOST_TOLD
     return ", ".join(row.intersections[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
-
-
-def _moment(time: int) -> str:
-    import numpy as np  # noqa: PLC0415 - keeps --help quick
-
-    return f"{np.datetime64(time // 10, 's')}Z".replace("T", " ")

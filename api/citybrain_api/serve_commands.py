@@ -16,6 +16,8 @@ from citybrain_api.failures import clear_errors, tell
 from citybrain_api.key_commands import DATA
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from structlog.typing import FilteringBoundLogger
 
     from citybrain.control.interface import Site
@@ -93,8 +95,19 @@ def serve(
                 tell("no keys yet, so nobody can ask for anything; this makes one, good within two seconds:")
                 tell(f"citybrain keys add --scope operator --name 'your name' --data {data}")
             site, table = read_street(scenario, controller, sensors, profile)
-            run(site, table, controller, store, listener, log_level, mqtt)
+            about = about_service(scenario, controller, sensors, profile)
+            run(site, table, about, store, listener, log_level, mqtt)
         tell("stopped in order; all that was acknowledged is kept, and the next start goes on from here")
+
+
+def about_service(scenario: str, controller: str, sensors: str, profile: str | None) -> dict[str, str | None]:
+    """Say what a service is opened with, as its ledger keeps it; ``ledger_commands`` reads it again."""
+    from citybrain_sim.scenarios import find_scenario  # noqa: PLC0415 - heavy
+
+    # a path is kept whole: whoever looks back may stand in another folder
+    named = find_scenario(scenario)
+    place = str(Path(scenario).absolute()) if Path(scenario).exists() else named.name
+    return {"scenario": place, "controller": controller, "sensors": sensors, "profile": profile}
 
 
 def read_street(scenario: str, controller: str, sensors: str, profile: str | None) -> tuple[Site, SensorTable]:
@@ -121,7 +134,7 @@ def read_street(scenario: str, controller: str, sensors: str, profile: str | Non
 def run(
     site: Site,
     sensors: SensorTable,
-    controller: str,
+    about: Mapping[str, str | None],
     store: Store,
     listener: socket.socket,
     log_level: str,
@@ -131,6 +144,7 @@ def run(
 
     Parameters
     ----------
+    about : as :func:`about_service` gives it.
     mqtt : address of a broker whose observations are taken in too.
 
     Raises
@@ -149,11 +163,12 @@ def run(
 
     settings = ServiceSettings(log_polls=log_level == "debug")
     log = make_logger(log_level, sys.stdout)
+    controller = str(about["controller"])
     live = Live.open(site, sensors, controller, store, WallClock())
     try:
         app = make_app(live, settings, log)
         server = make_server(app, settings)
-        live.start()
+        live.start(about)
         tell(f"{len(live.intersections)} intersections at {url_of(listener)} under {controller}; Ctrl-C stops")
         with _mqtt_intake(mqtt, live, log):
             server.run(sockets=[listener])

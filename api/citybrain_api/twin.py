@@ -17,7 +17,7 @@ from citybrain.live.service import Live
 from citybrain.live.store import open_store
 from citybrain.units import to_tenths
 from citybrain_api.failures import tell
-from citybrain_api.serve_commands import read_street
+from citybrain_api.serve_commands import about_service, read_street
 from citybrain_api.service.app import make_app
 from citybrain_api.service.keys import keep_key, new_key
 from citybrain_api.service.logs import make_logger
@@ -35,7 +35,6 @@ TWINS = Path("citybrain-data")
 TELL_EVERY = 60
 """Simulated seconds between two lines of progress for people."""
 _UNHURRIED = Rate(1e9, 1e9)
-_PATIENCE_S = 10.0
 
 
 def run_twin(order: StreetOrder, controller: str, host: str, port: int, log_level: str, folder: Path) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def twin_service(
             order = with_keys(order, store, live.intersections, clock.now())
             reader = make_key(store, Scope.READER, "whoever watches the twin", None, clock.now())
             app = make_app(live, settings, make_logger(log_level, log))
-            live.start()
+            live.start(about_service(order.scenario, controller, order.sensors, order.profile))
             with Served(app, host, port) as served:
                 tell(f"{len(live.intersections)} intersections at {served.url} under {controller}; Ctrl-C stops")
                 tell(f"look with: curl -H 'Authorization: Bearer {reader}' {served.url}/v1/state")
@@ -117,22 +116,20 @@ def run_street(order: StreetOrder, see: Callable[[dict[str, Any]], None]) -> dic
     PlantError
         If the street fails.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "citybrain_api.street"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
     outcome: dict[str, Any] | None = None
-    try:
-        for line in _hand_over(process, json.dumps(asdict(order))):
-            document = json.loads(line)
-            if document["kind"] == "end":
-                outcome = document
-            else:
-                see(document)
-        process.wait(_PATIENCE_S)
-    finally:
-        if process.poll() is None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "citybrain_api.street"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            for line in _hand_over(process, json.dumps(asdict(order))):
+                document = json.loads(line)
+                if document["kind"] == "end":
+                    outcome = document
+                else:
+                    see(document)
+        except BaseException:
             process.terminate()
-            process.wait(_PATIENCE_S)
+            raise
     if outcome is None:
         raise PlantError(f"the street ended before its time with status {process.returncode}; it said why above")
     return outcome

@@ -132,6 +132,11 @@ class Office(Session):
         )
         return [LedgerEntry(*row) for row in rows]
 
+    def last_start(self, before: int) -> LedgerEntry | None:
+        """Entry of the last start of a service before a time [tenths]."""
+        rows = self.rows(_ENTRIES + "WHERE kind = 'start' AND at < ? ORDER BY n DESC LIMIT 1", before)
+        return LedgerEntry(*rows[0]) if rows else None
+
 
 def json_text(document: Any) -> str:
     """Write a document in canonical form.

@@ -28,6 +28,7 @@ from citybrain.live.tray import Tray
 from citybrain.live.writer import Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Future
 
     from citybrain.control.interface import Site
@@ -125,9 +126,14 @@ class Live(People):
         self.board.publish([Published(p.intersection, p.text.encode(), p.plan_id, p.seq) for p in plans])
         return tray
 
-    def start(self) -> None:
-        """Begin to tick in a thread of its own."""
-        self._tell("start", None, {"version": citybrain.__version__}).result()
+    def start(self, about: Mapping[str, Any] | None = None) -> None:
+        """Begin to tick in a thread of its own.
+
+        Parameters
+        ----------
+        about : what the service was opened with, for the ledger: whoever replays it needs it again.
+        """
+        self._tell("start", None, {"version": citybrain.__version__, **(about or {})}).result()
         self._ticker.start()
 
     def stop(self) -> None:
