@@ -147,14 +147,15 @@ def _in_words(found: Explanation) -> list[str]:
         lines.append(f"bound   {found.constraint}")
     for name, option in (("chosen", found.cost), ("instead", found.rejected), ("fixed", found.pattern)):
         if option is not None:
-            lines.append(f"{name:8}{option.name}: {option.cost_tenths / 10:.1f} veh s expected over the next 40 s")
+            lines.append(f"{name:8}{option.name}: {option.cost_tenths / 10:.1f} vehicle-seconds expected")
     lines += [
         f"ack     {moment_text(ack['at'])} {ack['verdict']}, mode {ack['mode']}"
         + (f", {ack['code']}" if ack["code"] else "")
         for ack in found.acknowledgements
     ]
     if found.outcome is not None:
-        lines.append("outcome " + ", ".join(f"{name.replace('_', ' ')}: {n}" for name, n in found.outcome.items()))
+        waiting, later = (found.outcome[name] / 10 for name in ("waiting_tenths", "waiting_later_tenths"))
+        lines.append(f"outcome {waiting:.1f} vehicles waited then, {later:.1f} a minute later, as estimated")
     return lines + _errors(found)
 
 
