@@ -7,12 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.fleet import make_city
 from citybrain.cabinet import Mode
 from citybrain.control.registry import CONTROLLERS
 from citybrain.errors import ContractError, InputError
+from citybrain.live import publisher
 from citybrain.live.book import make_book
 from citybrain.live.engine import LiveEngine
-from citybrain.live.inputs import read_inputs
+from citybrain.live.inputs import TickInputs, read_inputs
+from citybrain.live.intake import merge
 from citybrain.plans.checker import Checker, canonical, check
 from tests.live_street import CYCLE, LEASE, TICK, Loop, override, street
 from tests.small_world import small_sensors
@@ -293,3 +296,14 @@ def test_a_cabinet_out_of_step_is_believed_while_its_plan_waits(caplog: pytest.L
     loop.engine.step(replace(loop.inputs[-1], time=now + 10, acks=()))
     assert caplog.messages == []
     assert outcome.entries == []
+
+
+def test_a_city_that_comes_at_once_gets_its_first_plans_over_several_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "FIRST_PLANS", 2)
+    site, sensors = make_city(5)
+    engine = LiveEngine(site, sensors, make_book(site, 20), "actuated")
+    planned = []
+    for tick in range(1, 5):
+        inputs = TickInputs(TICK * tick, merge([], TICK * tick), (), (), np.ones(5, dtype=np.bool_))
+        planned.append(sorted(plan.intersection for plan in engine.step(inputs).plans))
+    assert planned == [["x0", "x1"], ["x2", "x3"], ["x4"], []]

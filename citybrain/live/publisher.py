@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from citybrain.live.inputs import ActiveOverride
     from citybrain.state import TrafficState
 
+FIRST_PLANS = 500
+"""Cabinets that get a first plan in one tick: a large city that comes at once must not hold up the ticks."""
 LENGTH = 8
 """Entries of a schedule: the stage before, the one shown, and those foretold."""
 REFRESH = 100
@@ -165,8 +167,12 @@ class Publisher:
             owner[i] = override.number
         handed_over = owner != self._owner
         self._owner = owner
-        due: NDArray[np.bool_] = ~self.has_plan | (said != self._stage[:, 1]) | runs_out | handed_over
-        return due & active & (self._stage[:, 1] >= 0)
+        differs = self.has_plan & ((said != self._stage[:, 1]) | runs_out | handed_over)
+        here = active & (self._stage[:, 1] >= 0)
+        first = np.flatnonzero(~self.has_plan & here)[:FIRST_PLANS]
+        due: NDArray[np.bool_] = differs & here
+        due[first] = True
+        return due
 
     def _draft(self, moment: Moment, i: int, override: ActiveOverride | None) -> tuple[NewPlan, list[Refusal]]:
         """Make one plan, and have it judged."""
