@@ -39,7 +39,7 @@ from benchmarks.page import write_section
 from citybrain.clock import stopwatch
 from citybrain.live.store import open_store
 from citybrain.randomness import generator
-from citybrain_api.serve_commands import read_street
+from citybrain_api.served_street import read_street
 from citybrain_api.service.settings import Scope
 from citybrain_api.twin import make_key
 

@@ -28,7 +28,7 @@ from citybrain.live.intake import Limits, read_json
 from citybrain.live.service import Live, LiveSettings
 from citybrain.live.store import open_store
 from citybrain.observations import SensorTable
-from citybrain_api.serve_commands import read_street
+from citybrain_api.served_street import read_street
 from citybrain_api.service.app import make_app
 from citybrain_api.service.logs import make_logger
 from citybrain_api.service.server import Served

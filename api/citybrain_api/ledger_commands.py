@@ -121,7 +121,7 @@ def _street(store: Store, at: int) -> Street:
     """Open again what the service had open at a time."""
     from citybrain.live.explain import Street  # noqa: PLC0415 - keeps --help quick
     from citybrain.live.settings import LiveSettings  # noqa: PLC0415 - likewise
-    from citybrain_api.serve_commands import read_street  # noqa: PLC0415 - likewise
+    from citybrain_api.served_street import read_street  # noqa: PLC0415 - likewise
 
     start = store.last_start(at + 1)
     if start is None or "scenario" not in start.document:

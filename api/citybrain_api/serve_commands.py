@@ -94,41 +94,12 @@ def serve(
             if all(row.revoked_at is not None for row in keys):
                 tell("no keys yet, so nobody can ask for anything; this makes one, good within two seconds:")
                 tell(f"citybrain keys add --scope operator --name 'your name' --data {data}")
+            from citybrain_api.served_street import about_service, read_street  # noqa: PLC0415 - heavy
+
             site, table = read_street(scenario, controller, sensors, profile)
             about = about_service(scenario, controller, sensors, profile)
             run(site, table, about, store, listener, log_level, mqtt)
         tell("stopped in order; all that was acknowledged is kept, and the next start goes on from here")
-
-
-def about_service(scenario: str, controller: str, sensors: str, profile: str | None) -> dict[str, str | None]:
-    """Say what a service is opened with, as its ledger keeps it; ``ledger_commands`` reads it again."""
-    from citybrain_sim.scenarios import find_scenario  # noqa: PLC0415 - heavy
-
-    # a path is kept whole: whoever looks back may stand in another folder
-    named = find_scenario(scenario)
-    place = str(Path(scenario).absolute()) if Path(scenario).exists() else named.name
-    return {"scenario": place, "controller": controller, "sensors": sensors, "profile": profile}
-
-
-def read_street(scenario: str, controller: str, sensors: str, profile: str | None) -> tuple[Site, SensorTable]:
-    """Read a scenario as the live service needs it: street, timings, and the sensors that may speak.
-
-    Raises
-    ------
-    InputError
-        If scenario, network, program or a profile are missing or wrong.
-    """
-    from citybrain_sim.runs import RunSpec  # noqa: PLC0415 - heavy
-    from citybrain_sim.sensors import load_sensor_profile, place  # noqa: PLC0415 - heavy
-    from citybrain_sim.site import check_specs, open_street  # noqa: PLC0415 - heavy
-    from citybrain_sim.sumo_files import read_detectors  # noqa: PLC0415 - heavy
-
-    spec = RunSpec(scenario, controller, sensors=sensors, profile=profile)
-    check_specs([spec])
-    street = open_street(spec)
-    chosen = load_sensor_profile(sensors)
-    detectors = read_detectors(street.config.additional_files, street.site.network) if chosen.scenario_loops else ()
-    return street.site, place(street.site.network, chosen, detectors)
 
 
 def run(

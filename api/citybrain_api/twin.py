@@ -17,7 +17,7 @@ from citybrain.live.service import Live
 from citybrain.live.store import open_store
 from citybrain.units import to_tenths
 from citybrain_api.failures import tell
-from citybrain_api.serve_commands import about_service, read_street
+from citybrain_api.served_street import about_service, read_street
 from citybrain_api.service.app import make_app
 from citybrain_api.service.keys import keep_key, new_key
 from citybrain_api.service.logs import make_logger
