@@ -103,9 +103,10 @@ def write(
     command = "Written by `python benchmarks/headline.py`."
     beside = (
         "SUMO 1.28 with the departure defaults of 2021. Published: means of the RESCO benchmark (medians in brackets, "
-        "where lock-ups inflate the mean), from `benchmarks/published.toml`; its controllers decide every 10 s; its max "
-        "pressure counts vehicles once they have stood within 200 m, its max wave all within 50 m. Ours as named: our planner decides every two seconds through sensors `default`, our "
-        "max pressure and max wave every 5 s through sensors `ideal`."
+        "where lock-ups inflate the mean), from `benchmarks/published.toml`; its controllers decide every 10 s, its "
+        "max pressure counts vehicles once they have stood within 200 m, its max wave all within 50 m. Ours as named: "
+        "our planner decides every two seconds through sensors `default`, our max pressure and max wave every 5 s "
+        "through sensors `ideal`."
     )
     time = (
         "Engine time beside SUMO's own time per run, medians [s]; the engine's includes estimator, controller, guard "
