@@ -32,7 +32,7 @@ Timings = Annotated[
     str | None,
     typer.Option(
         metavar="TIMINGS",
-        help="Minimum greens, yellows, clearances: resco, us-mutcd, own; without it, the scenario says.",
+        help="Minimum greens, yellows, clearances: resco, us-mutcd, de-rilsa, own; without it, the scenario says.",
     ),
 ]
 Demand = Annotated[float, typer.Option(metavar="FACTOR", help="Multiplies the scenario's demand.")]
