@@ -37,8 +37,8 @@ from benchmarks.crash_service import BEGIN, CONTROLLER, Nursery, Order
 from benchmarks.crash_street import Street
 from benchmarks.page import write_section
 from citybrain.clock import stopwatch
-from citybrain.live.store import open_store
 from citybrain.randomness import generator
+from citybrain.storage.store import open_store
 from citybrain_api.served_street import read_street
 from citybrain_api.service.settings import Scope
 from citybrain_api.twin import make_key

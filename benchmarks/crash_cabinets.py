@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.crash_checks import Told, ToldPlan, must
 from citybrain.cabinet import Mode
-from citybrain.live.ledger import canonical
+from citybrain.storage.ledger import canonical
 from citybrain.units import TENTHS_PER_SECOND
 from citybrain_api.client import AsyncClient, Poll, Verdicts
 from citybrain_api.client_calls import Document
@@ -20,7 +20,7 @@ from citybrain_api.controller_loop import Controller, ControllerSettings, GivenT
 from tests.cabinets import Monitor
 
 ANSWER_S = 30.0
-MOST_POLLS = 10
+MOST_POLLS = 30
 """So many answered polls after an outage at most, a cabinet must be back in adaptive mode."""
 
 

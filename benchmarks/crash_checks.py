@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from citybrain.live.audit import audit
-from citybrain.live.ledger import GENESIS, verify
-from citybrain.live.store import Store
+from citybrain.storage.audit import audit
+from citybrain.storage.ledger import GENESIS, verify
+from citybrain.storage.store import Store
 
 
 class BrokenPromiseError(Exception):

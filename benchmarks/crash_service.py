@@ -24,10 +24,10 @@ from typing import Any, Self
 
 from citybrain.clock import StreetClock, stopwatch
 from citybrain.control.interface import Site
-from citybrain.live.intake import Limits, read_json
+from citybrain.intake.judge import Limits, read_json
 from citybrain.live.service import Live, LiveSettings
-from citybrain.live.store import open_store
 from citybrain.observations import SensorTable
+from citybrain.storage.store import open_store
 from citybrain_api.served_street import read_street
 from citybrain_api.service.app import make_app
 from citybrain_api.service.logs import make_logger

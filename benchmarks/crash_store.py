@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.crash_checks import Promises, Told, ToldBatch, ToldPlan, check, count_line, must
-from citybrain.live import archive
-from citybrain.live.ledger import canonical
-from citybrain.live.store import NewEntry, NewPlan, Store, StoredPlan, TickRecord, open_store
-from citybrain.live.writer import Writer
 from citybrain.plans.plan import with_seq
 from citybrain.randomness import generator
+from citybrain.storage import archive
+from citybrain.storage.ledger import canonical
+from citybrain.storage.store import NewEntry, NewPlan, Store, StoredPlan, TickRecord, open_store
+from citybrain.storage.writer import Writer
 
 INTERSECTIONS = [f"intersection {k}" for k in range(12)]
 N_POSTERS = 4

@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.intake import NOW, make_post, make_street
 from citybrain.errors import InputError
-from citybrain.live.intake import Judge, Limits, read_arrow, read_json
-from citybrain.live.intake_write import write_arrow, write_json
+from citybrain.intake.judge import Judge, Limits, read_arrow, read_json
+from citybrain.intake.write import write_arrow, write_json
 from citybrain.randomness import generator
 
 EXTREME = (

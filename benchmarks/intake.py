@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from citybrain.clock import stopwatch
-from citybrain.live.intake import Judge, Judged, Limits, merge, read_arrow, read_json
-from citybrain.live.intake_write import write_arrow, write_json
-from citybrain.live.names import names_array
-from citybrain.live.posted import Header, Posted, RowKind
+from citybrain.intake.judge import Judge, Judged, Limits, merge, read_arrow, read_json
+from citybrain.intake.names import names_array
+from citybrain.intake.posted import Header, Posted, RowKind
+from citybrain.intake.write import write_arrow, write_json
 from citybrain.network import Network, csr, derived_tables
 from citybrain.observations import SensorKind, SensorTable
 from citybrain.randomness import generator

@@ -36,12 +36,12 @@ from starlette.routing import Route
 from benchmarks.fleet import make_city
 from benchmarks.poll_clients import Tally, connect
 from citybrain.clock import WallClock, stopwatch
+from citybrain.intake.posted import Header
+from citybrain.intake.write import post_of, write_arrow
 from citybrain.live.board import Published
-from citybrain.live.intake_write import post_of, write_arrow
-from citybrain.live.posted import Header
 from citybrain.live.service import Live
-from citybrain.live.store import open_store
 from citybrain.observations import ObservationBatch
+from citybrain.storage.store import open_store
 from citybrain_api.service.app import LiveApp, make_app
 from citybrain_api.service.bodies import ARROW
 from citybrain_api.service.keys import new_key

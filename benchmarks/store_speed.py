@@ -18,10 +18,10 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from citybrain.live.audit import audit
-from citybrain.live.store import NewEntry, NewPlan, Store, TickRecord, open_store
-from citybrain.live.writer import Writer
 from citybrain.plans.plan import with_seq
+from citybrain.storage.audit import audit
+from citybrain.storage.store import NewEntry, NewPlan, Store, TickRecord, open_store
+from citybrain.storage.writer import Writer
 
 ROWS_A_POST = 1000
 BYTES_A_ROW = 10

@@ -15,8 +15,8 @@ import httpx
 from citybrain.clock import StreetClock, stopwatch
 from citybrain.control.interface import Site
 from citybrain.live.service import Live
-from citybrain.live.store import open_store
 from citybrain.profiles import make_timings
+from citybrain.storage.store import open_store
 from citybrain_api.service.app import LiveApp, make_app
 from citybrain_api.service.keys import drop_key, keep_key, new_key
 from citybrain_api.service.logs import make_logger

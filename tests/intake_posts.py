@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from citybrain.live.intake import Judge
-from citybrain.live.posted import FIELDS, FORMAT
+from citybrain.intake.judge import Judge
+from citybrain.intake.posted import FIELDS, FORMAT
 from tests.small_world import small_network, small_sensors
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from citybrain.live.store import NewEntry, NewPlan, Store, StoredPlan, TickRecord
+from citybrain.storage.store import NewEntry, NewPlan, Store, StoredPlan, TickRecord
 
 SOON_S = 20.0
 

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from citybrain.errors import StoreError
-from citybrain.live import archive
-from citybrain.live.store import Store, open_store
+from citybrain.storage import archive
+from citybrain.storage.store import Store, open_store
 from tests.store_helpers import draft, numbered, tick
 
 N = 12
@@ -143,9 +143,9 @@ def test_a_folder_that_cannot_be_written(store: Store, tmp_path: Path) -> None:
 CHILD = """
 import json, os, shutil, signal, sys
 from pathlib import Path
-from citybrain.live import archive
-from citybrain.live.session import Session
-from citybrain.live.store import open_store
+from citybrain.storage import archive
+from citybrain.storage.session import Session
+from citybrain.storage.store import open_store
 
 source, place = Path(sys.argv[1]), Path(sys.argv[2])
 archive._TICKS_A_PIECE = 4

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from citybrain.live.audit import audit
-from citybrain.live.store import NewEntry, NewPlan, TickRecord, open_store
 from citybrain.plans.plan import with_seq
+from citybrain.storage.audit import audit
+from citybrain.storage.store import NewEntry, NewPlan, TickRecord, open_store
 from citybrain_api.ledger_commands import ledger_app
 
 N_TICKS = 3

@@ -9,9 +9,9 @@ import pytest
 from benchmarks.crash import kill_service, report
 from benchmarks.crash_checks import BrokenPromiseError, Promises, Told, ToldBatch, ToldOverride, ToldPlan, check
 from benchmarks.crash_store import contents, run
-from citybrain.live.ledger import canonical
-from citybrain.live.store import NewEntry, NewPlan, Override, Store, TickRecord, open_store
 from citybrain.plans.plan import with_seq
+from citybrain.storage.ledger import canonical
+from citybrain.storage.store import NewEntry, NewPlan, Override, Store, TickRecord, open_store
 from tests.postgres_server import PostgresServer
 
 ACK = {"at": 0, "life": 1, "verdict": "accepted"}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from citybrain.live import intake, posted
+from citybrain.intake import judge as intake
+from citybrain.intake import posted
 from citybrain_api.libraries import DEBIAN_PACKAGE
 from citybrain_api.serve_commands import PORT
 from tests.conftest import ROOT

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from citybrain.live.intake_write import post_of, write_arrow
-from citybrain.live.ledger import verify
-from citybrain.live.posted import Header
+from citybrain.intake.posted import Header
+from citybrain.intake.write import post_of, write_arrow
+from citybrain.storage.ledger import verify
 from citybrain_api.service.bodies import ARROW
 from citybrain_api.service.examples import ACK
 from tests.http_world import BEGIN, World, serving, until

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citybrain.errors import ContractError, InputError
-from citybrain.live.doubles import first_of_equals
-from citybrain.live.intake import Judged, Limits, merge, read_arrow, read_json
-from citybrain.live.intake_write import post_of, write_arrow, write_json
-from citybrain.live.names import NameTable, names_array
-from citybrain.live.posted import FIELDS, Header, Posted
+from citybrain.intake.doubles import first_of_equals
+from citybrain.intake.judge import Judged, Limits, merge, read_arrow, read_json
+from citybrain.intake.names import NameTable, names_array
+from citybrain.intake.posted import FIELDS, Header, Posted
+from citybrain.intake.write import post_of, write_arrow, write_json
 from citybrain.observations import ObservationBatch
 from citybrain_kernels import names as name_kernel
 from tests.intake_posts import (
@@ -415,7 +415,7 @@ def test_names_may_lie_in_a_buffer_of_any_length() -> None:
 
 
 def test_rows_whose_hashes_meet_are_no_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("citybrain.live.doubles._hash", lambda columns: np.zeros(len(columns[0]), dtype=np.uint64))
+    monkeypatch.setattr("citybrain.intake.doubles._hash", lambda columns: np.zeros(len(columns[0]), dtype=np.uint64))
     assert first_of_equals([np.array([3, 1, 2])]) is None
     first = first_of_equals([np.array([3, 1, 3, 1, 1])])
     assert first is not None

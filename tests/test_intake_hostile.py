@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from citybrain.errors import InputError
-from citybrain.live.intake import Limits, read_arrow
+from citybrain.intake.judge import Limits, read_arrow
 from tests.conftest import ROOT
 from tests.intake_posts import LOOP, as_table, stream
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from citybrain.live.ledger import GENESIS, LedgerEntry, NewEntry, canonical, chain, verify
+from citybrain.storage.ledger import GENESIS, LedgerEntry, NewEntry, canonical, chain, verify
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 VALUES = st.recursive(

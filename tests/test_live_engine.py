@@ -11,11 +11,11 @@ from benchmarks.fleet import make_city
 from citybrain.cabinet import Mode
 from citybrain.control.registry import CONTROLLERS
 from citybrain.errors import ContractError, InputError
+from citybrain.intake.judge import merge
 from citybrain.live import publisher
 from citybrain.live.book import make_book
 from citybrain.live.engine import LiveEngine
 from citybrain.live.inputs import TickInputs, read_inputs
-from citybrain.live.intake import merge
 from citybrain.plans.checker import Checker, canonical, check
 from tests.live_street import CYCLE, LEASE, TICK, Loop, override, street
 from tests.small_world import small_sensors

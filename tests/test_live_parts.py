@@ -11,11 +11,11 @@ import pytest
 from citybrain.clock import StreetClock, WallClock
 from citybrain.decisions import Wish
 from citybrain.errors import InputError
+from citybrain.intake.judge import merge
 from citybrain.live.board import Board, Published
 from citybrain.live.differences import differences
 from citybrain.live.engine import LiveEngine
 from citybrain.live.inputs import read_inputs
-from citybrain.live.intake import merge
 from citybrain.live.memory import unpack
 from citybrain.live.wishes import stages_alone
 from tests.live_street import Loop

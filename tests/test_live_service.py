@@ -15,13 +15,13 @@ from citybrain.cabinet import Cabinet
 from citybrain.clock import StreetClock, WallClock
 from citybrain.control.planner import Planner
 from citybrain.errors import InputError, StoreError
+from citybrain.intake.judge import Limits, merge, read_json
 from citybrain.live.explain import Street, explain, replay_minute
 from citybrain.live.inputs import TickInputs
-from citybrain.live.intake import Limits, merge, read_json
-from citybrain.live.ledger import verify
 from citybrain.live.service import Live, LiveSettings
-from citybrain.live.store import NewPlan, Store, TickRecord, open_store
 from citybrain.plans.plan import with_seq
+from citybrain.storage.ledger import verify
+from citybrain.storage.store import NewPlan, Store, TickRecord, open_store
 from tests.intake_posts import as_json
 from tests.live_street import CYCLE, Loop, street
 from tests.small_world import small_sensors

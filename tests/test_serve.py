@@ -21,7 +21,7 @@ import httpx
 import pytest
 import typer
 
-from citybrain.live.store import open_store
+from citybrain.storage.store import open_store
 from citybrain_api.cli import app
 from tests.http_world import until
 

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from citybrain.errors import CityBrainError, ContractError, InputError, StoreError
-from citybrain.live.ledger import verify
-from citybrain.live.store import KeyRow, NewEntry, Override, Store, TickRecord, open_store
+from citybrain.storage.ledger import verify
+from citybrain.storage.store import KeyRow, NewEntry, Override, Store, TickRecord, open_store
 from tests.postgres_server import PostgresServer
 from tests.store_helpers import draft, numbered, tick, until
 
@@ -352,7 +352,7 @@ def test_one_service_at_a_time(location: str) -> None:
 
 SERVICE = """
 import sys
-from citybrain.live.store import open_store
+from citybrain.storage.store import open_store
 with open_store(sys.argv[1]).alone():
     print(1, flush=True)
     sys.stdin.read()

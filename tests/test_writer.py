@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from citybrain.errors import InputError, StoreError
-from citybrain.live.ledger import verify
-from citybrain.live.store import NewEntry, Store, open_store
-from citybrain.live.writer import MOST_WAITING, Writer
+from citybrain.storage.ledger import verify
+from citybrain.storage.store import NewEntry, Store, open_store
+from citybrain.storage.writer import MOST_WAITING, Writer
 from tests.postgres_server import PostgresServer
 from tests.store_helpers import SOON_S, draft, numbered, tick, until
 
@@ -179,8 +179,8 @@ def _fill(writer: Writer, full: Callable[[], bool]) -> bool:
 CHILD = """
 import resource, signal, sys
 from citybrain.errors import StoreError
-from citybrain.live.store import open_store
-from citybrain.live.writer import Writer
+from citybrain.storage.store import open_store
+from citybrain.storage.writer import Writer
 from tests.store_helpers import draft, numbered, tick
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = open_store(sys.argv[1])

@@ -16,8 +16,8 @@ from citybrain_api.failures import clear_errors, tell
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from citybrain.live.rows import KeyRow
-    from citybrain.live.store import Store
+    from citybrain.storage.rows import KeyRow
+    from citybrain.storage.store import Store
 
 DATA = "citybrain-data"
 """Where the service keeps its data unless it is told otherwise."""
@@ -95,7 +95,7 @@ def revoke(
 
 
 def _store(data: str, *, create: bool) -> Store:
-    from citybrain.live.store import open_store  # noqa: PLC0415 - heavy
+    from citybrain.storage.store import open_store  # noqa: PLC0415 - heavy
 
     return open_store(data, create=create)
 

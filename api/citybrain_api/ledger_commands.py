@@ -17,7 +17,7 @@ from citybrain_api.key_commands import DATA, Data
 
 if TYPE_CHECKING:
     from citybrain.live.explain import Explanation, Street
-    from citybrain.live.store import Store
+    from citybrain.storage.store import Store
 
 MOST_TOLD = 20
 ledger_app = typer.Typer(help="The ledger of the live service: who decided what, and why.", no_args_is_help=True)
@@ -38,8 +38,8 @@ def verify(
     """
     with clear_errors(Path()):
         known = None if expect is None else _read_head(expect)
-        from citybrain.live.audit import audit  # noqa: PLC0415 - keeps --help quick
-        from citybrain.live.store import open_store  # noqa: PLC0415 - likewise
+        from citybrain.storage.audit import audit  # noqa: PLC0415 - keeps --help quick
+        from citybrain.storage.store import open_store  # noqa: PLC0415 - likewise
 
         with open_store(data, create=False) as store:
             found = audit(store, known)
@@ -77,7 +77,7 @@ def explain(
     with clear_errors(Path()):
         at = read_moment(time)
         from citybrain.live.explain import explain as look_up  # noqa: PLC0415 - keeps --help quick
-        from citybrain.live.store import open_store  # noqa: PLC0415 - likewise
+        from citybrain.storage.store import open_store  # noqa: PLC0415 - likewise
 
         with open_store(data, create=False) as store:
             street = _street(store, at)
@@ -102,7 +102,7 @@ def replay(
     with clear_errors(Path()):
         at = read_moment(time)
         from citybrain.live.explain import MINUTE, replay_minute  # noqa: PLC0415 - keeps --help quick
-        from citybrain.live.store import open_store  # noqa: PLC0415 - likewise
+        from citybrain.storage.store import open_store  # noqa: PLC0415 - likewise
 
         with open_store(data, create=False) as store:
             done = replay_minute(store, _street(store, at), at, minutes * MINUTE)

@@ -26,7 +26,7 @@ from paho.mqtt.properties import Properties
 from structlog.typing import FilteringBoundLogger
 
 from citybrain.errors import CityBrainError, InputError
-from citybrain.live.intake import Limits, Posted, read_arrow, read_json
+from citybrain.intake.judge import Limits, Posted, read_arrow, read_json
 from citybrain.live.service import Receipt
 
 POSTS = "citybrain/v1/observations/"

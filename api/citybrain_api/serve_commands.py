@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from citybrain.control.interface import Site
     from citybrain.live.service import Live
-    from citybrain.live.store import Store
     from citybrain.observations import SensorTable
+    from citybrain.storage.store import Store
 
 PORT = 8470
 ORACLE = "oracle"
@@ -86,7 +86,7 @@ def serve(
             return
         if scenario is None:
             raise InputError("name the street: citybrain serve SCENARIO, or citybrain serve --twin SCENARIO")
-        from citybrain.live.store import open_store  # noqa: PLC0415 - heavy
+        from citybrain.storage.store import open_store  # noqa: PLC0415 - heavy
         from citybrain_api.service.server import bind  # noqa: PLC0415 - heavy
 
         with bind(host, port) as listener, open_store(data) as store, store.alone():

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from citybrain.clock import stopwatch
-from citybrain.live.intake_write import post_of, write_arrow
-from citybrain.live.posted import Header
+from citybrain.intake.posted import Header
+from citybrain.intake.write import post_of, write_arrow
 from citybrain.measures import is_gridlocked, measure_trips
 from citybrain.randomness import generator
 from citybrain.units import TENTHS_PER_SECOND, to_tenths

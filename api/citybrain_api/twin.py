@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from citybrain.clock import StreetClock, utc_now
 from citybrain.errors import PlantError
 from citybrain.live.service import Live
-from citybrain.live.store import open_store
+from citybrain.storage.store import open_store
 from citybrain.units import to_tenths
 from citybrain_api.failures import tell
 from citybrain_api.served_street import about_service, read_street
@@ -29,7 +29,7 @@ from citybrain_sim.scenarios import find_scenario
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from citybrain.live.store import Store
+    from citybrain.storage.store import Store
 
 TWINS = Path("citybrain-data")
 TELL_EVERY = 60

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from citybrain.control.interface import Site
     from citybrain.live.inputs import ActiveOverride, TickInputs
-    from citybrain.live.ledger import NewEntry
-    from citybrain.live.rows import NewPlan
     from citybrain.observations import ObservationBatch, SensorTable
     from citybrain.state import TrafficState
+    from citybrain.storage.ledger import NewEntry
+    from citybrain.storage.rows import NewPlan
 
 LONGEST_GAP = 100
 """After a longer time without a tick [tenths], what the lamps show is asked anew."""

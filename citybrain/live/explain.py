@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from citybrain.errors import InputError
+from citybrain.intake.judge import Judge
 from citybrain.live.book import Book, make_book
 from citybrain.live.engine import LiveEngine
-from citybrain.live.intake import Judge
 from citybrain.live.replay import Replayed, load, replay
 from citybrain.live.settings import LiveSettings, checkpoint_version
 from citybrain.live.wishes import pattern_course
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from citybrain.control.interface import Site
     from citybrain.live.schedules import Entry
-    from citybrain.live.store import Store
     from citybrain.observations import SensorTable
+    from citybrain.storage.store import Store
 
 LONGEST_PLAN = 36_000
 """A plan is looked for so far back [tenths]."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from citybrain.errors import InputError
 from citybrain.live.differences import differences
 from citybrain.live.inputs import ActiveOverride
-from citybrain.live.ledger import NewEntry
 from citybrain.live.rollback import carried_out
-from citybrain.live.rows import Override, StoredOverride
 from citybrain.live.wishes import check_override
+from citybrain.storage.ledger import NewEntry
+from citybrain.storage.rows import Override, StoredOverride
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from citybrain.clock import Clock
     from citybrain.live.book import Book
     from citybrain.live.snapshot import Snapshot
-    from citybrain.live.store import Store
     from citybrain.live.ticker import Ticker
     from citybrain.live.tray import Tray
-    from citybrain.live.writer import Writer
+    from citybrain.storage.store import Store
+    from citybrain.storage.writer import Writer
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -14,11 +14,11 @@ import citybrain
 from citybrain.control.stages import stage_tables
 from citybrain.decisions import Rule
 from citybrain.errors import InputError
-from citybrain.live.ledger import NewEntry
-from citybrain.live.rows import NewPlan
 from citybrain.live.schedules import Entry, Laid, lay_out
 from citybrain.plans.checker import LARGEST, Refusal
 from citybrain.plans.plan import make_plan, schedule_body
+from citybrain.storage.ledger import NewEntry
+from citybrain.storage.rows import NewPlan
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from citybrain.errors import CityBrainError, InputError
+from citybrain.intake.judged import Judged, merge
 from citybrain.live.inputs import TickInputs, read_inputs
-from citybrain.live.judged import Judged, merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from citybrain.live.engine import LiveEngine, Outcome
-    from citybrain.live.rows import Checkpoint, StoredTick
-    from citybrain.live.store import Store
+    from citybrain.storage.rows import Checkpoint, StoredTick
+    from citybrain.storage.store import Store
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def replay(
     ----------
     engine : as it was before the first of them.
     make_engine : makes an engine that remembers nothing.
-    fingerprint : of the :class:`~citybrain.live.intake.Judge` of the street.
+    fingerprint : of the :class:`~citybrain.intake.judge.Judge` of the street.
 
     Raises
     ------

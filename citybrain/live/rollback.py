@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from citybrain.live.book import Book
-    from citybrain.live.store import Store
+    from citybrain.storage.store import Store
 
 PLANS = 100
 """Plans that are looked at, backwards."""

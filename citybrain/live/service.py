@@ -12,29 +12,29 @@ from typing import TYPE_CHECKING, Any
 import citybrain
 from citybrain.clock import Clock, StreetClock
 from citybrain.errors import InputError, StoreError
+from citybrain.intake.judge import Judge, merge
+from citybrain.intake.judged import Judged
 from citybrain.live.acks import read_ack
 from citybrain.live.board import Board, Published
 from citybrain.live.book import make_book
 from citybrain.live.engine import LONGEST_GAP, LiveEngine
 from citybrain.live.inputs import read_inputs
-from citybrain.live.intake import Judge, merge
-from citybrain.live.judged import Judged
-from citybrain.live.ledger import NewEntry
 from citybrain.live.people import People, active_override
 from citybrain.live.replay import restore
 from citybrain.live.settings import LiveSettings, Receipt, checkpoint_version
 from citybrain.live.ticker import Schedule, Ticker
 from citybrain.live.tray import Tray
-from citybrain.live.writer import Writer
+from citybrain.storage.ledger import NewEntry
+from citybrain.storage.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
     from citybrain.control.interface import Site
-    from citybrain.live.intake import Posted
-    from citybrain.live.store import Store
+    from citybrain.intake.judge import Posted
     from citybrain.observations import SensorTable
+    from citybrain.storage.store import Store
 
 __all__ = ["Live", "LiveSettings", "Receipt", "checkpoint_version"]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import citybrain
 
 if TYPE_CHECKING:
+    from citybrain.intake.judge import Judge
     from citybrain.live.book import Book
-    from citybrain.live.intake import Judge
 
 
 @dataclass(frozen=True)

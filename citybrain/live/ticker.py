@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from citybrain.clock import StreetClock, stopwatch
 from citybrain.errors import CityBrainError, StoreError
+from citybrain.intake.judge import merge
 from citybrain.live.board import Published
 from citybrain.live.inputs import TickInputs
-from citybrain.live.intake import merge
-from citybrain.live.ledger import NewEntry
-from citybrain.live.rows import NewPlan, TickRecord
 from citybrain.plans.plan import with_seq
+from citybrain.storage.ledger import NewEntry
+from citybrain.storage.rows import NewPlan, TickRecord
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from citybrain.clock import Clock
     from citybrain.live.board import Board
     from citybrain.live.engine import LiveEngine, Outcome
-    from citybrain.live.rows import StoredPlan
     from citybrain.live.snapshot import Snapshot
-    from citybrain.live.store import Store
     from citybrain.live.tray import Taken, Tray
-    from citybrain.live.writer import Writer
+    from citybrain.storage.rows import StoredPlan
+    from citybrain.storage.store import Store
+    from citybrain.storage.writer import Writer
 
 LATE_S = 5.0
 """An engine whose last good tick is older than this is told of as late [s]."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from citybrain.intake.judged import Judged
     from citybrain.live.inputs import ActiveOverride
-    from citybrain.live.judged import Judged
 
 
 class Taken(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 
 from citybrain.errors import InputError
-from citybrain.live.intake import Limits, read_arrow, read_json
+from citybrain.intake.judge import Limits, read_arrow, read_json
 from citybrain_api.service.core import Service
 from citybrain_api.service.problems import ProblemError
 

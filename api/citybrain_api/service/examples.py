@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from citybrain.live.posted import FORMAT
+from citybrain.intake.posted import FORMAT
 from citybrain.plans.checker import canonical
 from citybrain.plans.plan import Reason, make_plan, schedule_body, with_seq
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from citybrain.errors import InputError
-from citybrain.live.ledger import NewEntry
-from citybrain.live.rows import KeyRow
+from citybrain.storage.ledger import NewEntry
+from citybrain.storage.rows import KeyRow
 from citybrain_api.service.settings import Rate, Scope
 
 if TYPE_CHECKING:
-    from citybrain.live.store import Store
+    from citybrain.storage.store import Store
 
 ID_BYTES = 8
 SECRET_BYTES = 32

@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import FastAPI
 
 import citybrain
-from citybrain.live.posted import FORMAT
+from citybrain.intake.posted import FORMAT
 from citybrain_api.service.problems import Problem
 from citybrain_api.service.routes import field, operations, people, plans
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from citybrain.errors import InputError
-from citybrain.live.names import MISSING, names_array
+from citybrain.intake.names import MISSING, names_array
 
 FORMAT = "citybrain/observations/1"
 Bools = NDArray[np.bool_]

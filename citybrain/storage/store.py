@@ -1,8 +1,8 @@
 """What the service must not forget: batches, ticks, plans, acknowledgements, overrides, keys and the ledger.
 
 Every writing method is durable when it returns, or, inside ``transaction()``, when the outermost transaction has ended.
-Any thread may read or write; the service writes through ``citybrain.live.writer`` so that many share one flush to disk.
-Times are integer tenths of a second since 1970-01-01T00:00:00Z.
+Any thread may read or write; the service writes through ``citybrain.storage.writer``, so that many share one flush to
+disk. Times are integer tenths of a second since 1970-01-01T00:00:00Z.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from citybrain.errors import ContractError, StoreError
-from citybrain.live import archive as pieces
-from citybrain.live.ledger import LedgerEntry, NewEntry
-from citybrain.live.office import Office, json_text
-from citybrain.live.rows import (
+from citybrain.storage import archive as pieces
+from citybrain.storage.ledger import LedgerEntry, NewEntry
+from citybrain.storage.office import Office, json_text
+from citybrain.storage.rows import (
     Checkpoint,
     Finish,
     KeyRow,
@@ -67,10 +67,10 @@ def open_store(location: str | Path, *, create: bool = True) -> Store:
         If it cannot be reached or read.
     """
     if str(location).startswith(("postgresql://", "postgres://")):
-        from citybrain.live.postgres_store import PostgresDatabase  # noqa: PLC0415 - psycopg is an extra
+        from citybrain.storage.postgres_store import PostgresDatabase  # noqa: PLC0415 - psycopg is an extra
 
         return Store(PostgresDatabase(str(location)), create=create)
-    from citybrain.live.sqlite_store import SqliteDatabase  # noqa: PLC0415 - only where it is used, as the other
+    from citybrain.storage.sqlite_store import SqliteDatabase  # noqa: PLC0415 - only where it is used, as the other
 
     return Store(SqliteDatabase(Path(location), create=create), create=create)
 

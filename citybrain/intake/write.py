@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from citybrain.live.names import MISSING, names_array
-from citybrain.live.posted import FORMAT, NEEDED, Header, Posted, RowKind
+from citybrain.intake.names import MISSING, names_array
+from citybrain.intake.posted import FORMAT, NEEDED, Header, Posted, RowKind
 
 if TYPE_CHECKING:
     from citybrain.network import Network

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any, Self
 
 from citybrain.errors import InputError, StoreError
-from citybrain.live.database import Connection, Database
+from citybrain.storage.database import Connection, Database
 
 AT_ONCE = 1000
 """Values in one question; a longer list is asked for in several."""

@@ -7,7 +7,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from citybrain.errors import ContractError, InputError, StoreError
-from citybrain.live.database import SCHEMA_VERSION, TABLES, Connection, check_version
+from citybrain.storage.database import SCHEMA_VERSION, TABLES, Connection, check_version
 
 try:
     import psycopg

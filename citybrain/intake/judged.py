@@ -14,8 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from citybrain.errors import ContractError, InputError
-from citybrain.live.doubles import first_of_equals
-from citybrain.live.posted import Header, Posted, Verdict
+from citybrain.intake.doubles import first_of_equals
+from citybrain.intake.posted import Header, Posted, Verdict
 from citybrain.observations import ObservationBatch
 
 FORMAT = "citybrain/judged/1"
@@ -34,7 +34,7 @@ class Judged:
     Attributes
     ----------
     header : batch id, sender, complete until.
-    fingerprint : of the :class:`~citybrain.live.intake.Judge`; numbers of sensors and lanes are those of its street.
+    fingerprint : of the :class:`~citybrain.intake.judge.Judge`; numbers of sensors and lanes are those of its street.
     rows : accepted rows in the order of posting; its time is the engine's when they were judged.
     verdict : [N] ``Verdict`` of every posted row.
     verdicts : the answer to the sender: a JSON document.

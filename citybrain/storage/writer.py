@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
 from citybrain.errors import StoreError
-from citybrain.live.store import Store
+from citybrain.storage.store import Store
 
 T = TypeVar("T")
 Task = tuple[Callable[[Store], Any], "Future[Any]"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from citybrain.errors import ContractError, InputError, StoreError
-from citybrain.live.database import SCHEMA_VERSION, TABLES, Connection, check_version
+from citybrain.storage.database import SCHEMA_VERSION, TABLES, Connection, check_version
 
 FILE = "citybrain.db"
 WAIT_S = 30.0

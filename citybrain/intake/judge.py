@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from citybrain.live.doubles import first_of_equals
-from citybrain.live.intake_arrow import read_arrow
-from citybrain.live.intake_json import read_json
-from citybrain.live.judged import Judged, merge, verdict_document
-from citybrain.live.names import NameTable
-from citybrain.live.posted import FIELDS, Limits, Posted, RowKind, Verdict
+from citybrain.intake.arrow_body import read_arrow
+from citybrain.intake.doubles import first_of_equals
+from citybrain.intake.json_body import read_json
+from citybrain.intake.judged import Judged, merge, verdict_document
+from citybrain.intake.names import NameTable
+from citybrain.intake.posted import FIELDS, Limits, Posted, RowKind, Verdict
 from citybrain.observations import ObservationBatch, SensorKind
 from citybrain.units import TENTHS_PER_SECOND
 

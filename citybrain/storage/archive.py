@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from citybrain.errors import StoreError
-from citybrain.live.rows import Checkpoint, StoredBatch, StoredTick
-from citybrain.live.session import Session
+from citybrain.storage.rows import Checkpoint, StoredBatch, StoredTick
+from citybrain.storage.session import Session
 
 Piece = tuple[Path, int]
 """Folder and first tick of a piece."""

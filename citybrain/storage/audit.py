@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from citybrain.live.ledger import GENESIS, LedgerEntry, canonical, verify
-from citybrain.live.store import Store
 from citybrain.plans.plan import plan_id
+from citybrain.storage.ledger import GENESIS, LedgerEntry, canonical, verify
+from citybrain.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)

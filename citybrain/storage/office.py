@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from citybrain.errors import ContractError, InputError
-from citybrain.live.ledger import GENESIS, KINDS, LedgerEntry, NewEntry, canonical, chain
-from citybrain.live.rows import KeyRow, Override, StoredOverride
-from citybrain.live.session import Session
+from citybrain.storage.ledger import GENESIS, KINDS, LedgerEntry, NewEntry, canonical, chain
+from citybrain.storage.rows import KeyRow, Override, StoredOverride
+from citybrain.storage.session import Session
 
 _OVERRIDES = (
     "SELECT number, intersection, kind, value, who, why, begin_at, until_at, ended_at, ended_by FROM overrides "

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from citybrain.errors import InputError
-from citybrain.live.arrow_sizes import check_sizes
-from citybrain.live.names import MISSING
-from citybrain.live.posted import (
+from citybrain.intake.arrow_sizes import check_sizes
+from citybrain.intake.names import MISSING
+from citybrain.intake.posted import (
     FIELDS,
     Column,
     Header,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citybrain.errors import InputError
-from citybrain.live.names import MISSING, names_array
-from citybrain.live.posted import FIELDS, Bools, Column, Limits, Posted, assemble, kinds_of, read_header
+from citybrain.intake.names import MISSING, names_array
+from citybrain.intake.posted import FIELDS, Bools, Column, Limits, Posted, assemble, kinds_of, read_header
 
 _HEADER = frozenset(("format", "batch_id", "sender", "complete_until", "rows"))
 _NONE = type(None)

@@ -1,0 +1,1 @@
+"""From posted bodies to observations that the engine may take in."""

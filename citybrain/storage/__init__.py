@@ -1,0 +1,1 @@
+"""What the live service keeps: posts, ticks, plans, people's wishes, keys, and the ledger; on SQLite or PostgreSQL."""
