@@ -13,10 +13,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from citybrain.clock import StreetClock
 from citybrain.errors import StoreError
+from citybrain.live.archivist import KEPT, Archivist
 from citybrain.storage import archive
 from citybrain.storage.store import Store, open_store
-from tests.store_helpers import draft, numbered, tick
+from tests.store_helpers import draft, numbered, tick, until
 
 N = 12
 
@@ -203,3 +205,18 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(folder: Path, tmp_path: P
             assert contents(store) == before
         assert not list((tmp_path / "tries" / str(step) / "old").glob("*.part"))
     assert moved == {0, 4}
+
+
+def test_the_archivist_moves_what_is_older_than_a_day_and_bears_a_folder_that_is_none(
+    store: Store, folder: Path
+) -> None:
+    before = contents(store)
+    now = StreetClock(KEPT + 60)
+    (folder / "taken").write_text("a file where a folder is wanted")
+    with Archivist(store, now, folder / "taken"):
+        pass
+    assert contents(store) == before
+    with Archivist(store, now, folder / "old"):
+        until(lambda: any((folder / "old").glob("ticks-*.parquet")))
+    assert contents(store) == before
+    assert pq.read_table(folder / "old" / "ticks-000000000001.parquet").num_rows == 5

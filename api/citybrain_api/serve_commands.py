@@ -98,7 +98,7 @@ def serve(
 
             site, table = read_street(scenario, controller, sensors, profile)
             about = about_service(scenario, controller, sensors, profile)
-            run(site, table, about, store, listener, log_level, mqtt)
+            run(site, table, about, store, listener, log_level, mqtt, _archive(data))
         tell("stopped in order; all that was acknowledged is kept, and the next start goes on from here")
 
 
@@ -110,6 +110,7 @@ def run(
     listener: socket.socket,
     log_level: str,
     mqtt: str | None,
+    archive: Path,
 ) -> None:
     """Open the live room and serve it on a socket until SIGINT or SIGTERM, then stop it in order.
 
@@ -117,6 +118,7 @@ def run(
     ----------
     about : as :func:`about_service` gives it.
     mqtt : address of a broker whose observations are taken in too.
+    archive : folder for ticks and posts that are older than a day.
 
     Raises
     ------
@@ -126,6 +128,7 @@ def run(
         If it cannot be read or written.
     """
     from citybrain.clock import WallClock  # noqa: PLC0415 - heavy
+    from citybrain.live.archivist import Archivist  # noqa: PLC0415 - heavy
     from citybrain.live.service import Live  # noqa: PLC0415 - heavy
     from citybrain_api.service.app import make_app  # noqa: PLC0415 - heavy
     from citybrain_api.service.logs import make_logger  # noqa: PLC0415 - heavy
@@ -141,10 +144,15 @@ def run(
         server = make_server(app, settings)
         live.start(about)
         tell(f"{len(live.intersections)} intersections at {url_of(listener)} under {controller}; Ctrl-C stops")
-        with _mqtt_intake(mqtt, live, log):
+        with _mqtt_intake(mqtt, live, log), Archivist(store, live.clock, archive):
             server.run(sockets=[listener])
     finally:
         live.stop()
+
+
+def _archive(data: str) -> Path:
+    """Name the folder for what is old: in the data folder, or beside the process where a database keeps the data."""
+    return Path("citybrain-archive") if "://" in data else Path(data) / "archive"
 
 
 def _mqtt_intake(url: str | None, live: Live, log: FilteringBoundLogger) -> AbstractContextManager[object]:
