@@ -34,6 +34,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from benchmarks.fleet import make_city
+from benchmarks.page import write_section
 from benchmarks.poll_clients import Tally, connect
 from citybrain.clock import WallClock, stopwatch
 from citybrain.intake.posted import Header
@@ -52,6 +53,7 @@ from citybrain_api.service.settings import Scope, ServiceSettings, default_rates
 
 FILES = 65536
 PLAN_ID = "sha256:" + 64 * "0"
+LOOK_EVERY_S = 60.0
 FIRST_PLANS_S = 300
 GATEWAY_STARTS_S = 15
 ANY_RATE = Allowed(1e9, 1e9)
@@ -186,10 +188,12 @@ def ratio(rounds: int, seconds: float, connections: int, *, log_polls: bool) -> 
                 f"service {mine.per_second:7.0f} ({mine.per_cpu_second:7.0f})   bare route {theirs.per_second:7.0f} "
                 f"({theirs.per_cpu_second:7.0f})"
             )
+        told = [f"Ratio of 304 answers to those of a bare Starlette route, {rounds} rounds in turn:", ""]
         for name in Rate._fields:
             ratios = [getattr(mine, name) / getattr(theirs, name) for mine, theirs in found]
-            told = f"median {statistics.median(ratios):.2f}, least {min(ratios):.2f}, greatest {max(ratios):.2f}"
-            print(f"ratio of answers {name.replace('_', ' ')}: {told}")
+            middle = f"median {statistics.median(ratios):.2f}, least {min(ratios):.2f}, greatest {max(ratios):.2f}"
+            told.append(f"- {name.replace('_', ' ')}: {middle}")
+        report("Polls", "python -m benchmarks.polls ratio", told)
     finally:
         for process in (ours, bare):
             process.terminate()
@@ -239,7 +243,9 @@ def gateway(url: str, key: str, n: int, stop: Any, pipe: Connection) -> None:
     pipe.send((seconds, accepted, failed))
 
 
-async def fleet_polls(url: str, keys: list[str], seconds: float, start_gateway: Callable[[], None]) -> Tally:
+async def fleet_polls(
+    url: str, keys: list[str], seconds: float, start_gateway: Callable[[], None], look: Callable[[], None]
+) -> Tally:
     """Poll once a second per controller; counted from when every controller has a plan and observations come in."""
     tally = Tally()
     where = urlsplit(url)
@@ -260,7 +266,11 @@ async def fleet_polls(url: str, keys: list[str], seconds: float, start_gateway: 
     tally.seconds.clear()
     tally.statuses.clear()
     tally.late = 0
-    await asyncio.sleep(seconds)
+    end = stopwatch() + seconds
+    while (left := end - stopwatch()) > 0:
+        look()
+        await asyncio.sleep(min(left, LOOK_EVERY_S))
+    look()
     for poller in pollers:
         poller.running = False
     return tally
@@ -273,9 +283,9 @@ def fleet(n: int, seconds: float) -> None:
     context = multiprocessing.get_context("spawn")
     stop, (ours, theirs) = context.Event(), context.Pipe()
     poster = context.Process(target=gateway, args=(url, field_key, n, stop, theirs))
+    memory: list[float] = []
     try:
-        tally = uvloop.run(fleet_polls(url, keys, seconds, poster.start))
-        memory = rss_mib(server.pid)
+        tally = uvloop.run(fleet_polls(url, keys, seconds, poster.start, lambda: memory.append(rss_mib(server.pid))))
         stop.set()
         post_s, accepted, failed = ours.recv()
         poster.join()
@@ -284,17 +294,26 @@ def fleet(n: int, seconds: float) -> None:
         server.join()
     millis = np.array(tally.seconds) * 1000
     p50, p99, p999 = np.percentile(millis, [50, 99, 99.9])
-    print(f"{n} connections, one poll a second each, {seconds:g} s, {len(millis) / seconds:.0f} answers/s")
-    print(f"latency [ms]: p50 {p50:.1f}  p99 {p99:.1f}  p99.9 {p999:.1f}  max {millis.max():.1f}")
-    print(
-        f"statuses {dict(tally.statuses)}, connections lost {tally.lost}, "
-        f"polls not sent for want of an answer {tally.late}"
-    )
-    print(
-        f"gateway: {len(post_s)} batches, {accepted} rows accepted, {len(failed)} failed {failed[:3]}; "
-        f"answer [s]: median {statistics.median(post_s):.2f}, max {max(post_s):.2f}"
-    )
-    print(f"server memory {memory:.0f} MiB; {os.cpu_count()} cores, load over five minutes {os.getloadavg()[1]:.1f}")
+    told = [
+        f"{n} keep-alive connections, one poll a second each, {seconds:g} s, while a gateway posts a loop event, a frame "
+        "and two objects of every intersection every second and the engine ticks. Server, controllers and gateway share "
+        f"{os.cpu_count()} cores; load over five minutes {os.getloadavg()[1]:.1f}.",
+        "",
+        f"- {len(millis) / seconds:.0f} answers/s; latency [ms]: p50 {p50:.1f}, p99 {p99:.1f}, p99.9 {p999:.1f}, "
+        f"max {millis.max():.1f}",
+        f"- answers by status {dict(tally.statuses)}, connections lost {tally.lost}, polls not sent for want of an "
+        f"answer {tally.late}",
+        f"- gateway: {len(post_s)} batches, {accepted} rows accepted, {len(failed)} failed; answer [s]: median "
+        f"{statistics.median(post_s):.2f}, max {max(post_s):.2f}",
+        f"- memory of the server every {LOOK_EVERY_S:g} s [MiB]: {', '.join(f'{mib:.0f}' for mib in memory)}",
+    ]
+    report(f"Fleet of {n}", f"python -m benchmarks.polls fleet --controllers {n} --seconds {seconds:g}", told)
+
+
+def report(title: str, command: str, told: list[str]) -> None:
+    """Print what was found, and write its section of the page of results."""
+    print("\n".join(told))
+    write_section(title, command, "\n".join(told))
 
 
 def rss_mib(process: int) -> float:
