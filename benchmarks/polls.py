@@ -295,16 +295,24 @@ def fleet(n: int, seconds: float) -> None:
     millis = np.array(tally.seconds) * 1000
     p50, p99, p999 = np.percentile(millis, [50, 99, 99.9])
     told = [
-        f"{n} keep-alive connections, one poll a second each, {seconds:g} s, while a gateway posts a loop event, a frame "
-        "and two objects of every intersection every second and the engine ticks. Server, controllers and gateway share "
-        f"{os.cpu_count()} cores; load over five minutes {os.getloadavg()[1]:.1f}.",
+        (
+            f"{n} keep-alive connections, one poll a second each, {seconds:g} s, while a gateway posts a loop "
+            "event, a frame and two objects of every intersection every second and the engine ticks. Server, controllers "
+            f"and gateway share {os.cpu_count()} cores; load over five minutes {os.getloadavg()[1]:.1f}."
+        ),
         "",
-        f"- {len(millis) / seconds:.0f} answers/s; latency [ms]: p50 {p50:.1f}, p99 {p99:.1f}, p99.9 {p999:.1f}, "
-        f"max {millis.max():.1f}",
-        f"- answers by status {dict(tally.statuses)}, connections lost {tally.lost}, polls not sent for want of an "
-        f"answer {tally.late}",
-        f"- gateway: {len(post_s)} batches, {accepted} rows accepted, {len(failed)} failed; answer [s]: median "
-        f"{statistics.median(post_s):.2f}, max {max(post_s):.2f}",
+        (
+            f"- {len(millis) / seconds:.0f} answers/s; latency [ms]: p50 {p50:.1f}, p99 {p99:.1f}, p99.9 {p999:.1f}, "
+            f"max {millis.max():.1f}"
+        ),
+        (
+            f"- answers by status {dict(tally.statuses)}, connections lost {tally.lost}, polls not sent for want of an "
+            f"answer {tally.late}"
+        ),
+        (
+            f"- gateway: {len(post_s)} batches, {accepted} rows accepted, {len(failed)} failed; answer [s]: median "
+            f"{statistics.median(post_s):.2f}, max {max(post_s):.2f}"
+        ),
         f"- memory of the server every {LOOK_EVERY_S:g} s [MiB]: {', '.join(f'{mib:.0f}' for mib in memory)}",
     ]
     report(f"Fleet of {n}", f"python -m benchmarks.polls fleet --controllers {n} --seconds {seconds:g}", told)
