@@ -294,12 +294,11 @@ def fleet(n: int, seconds: float) -> None:
         server.join()
     millis = np.array(tally.seconds) * 1000
     p50, p99, p999 = np.percentile(millis, [50, 99, 99.9])
+    sharing = f"{os.cpu_count()} cores; load over five minutes {os.getloadavg()[1]:.1f}"
     told = [
-        (
-            f"{n} keep-alive connections, one poll a second each, {seconds:g} s, while a gateway posts a loop "
-            "event, a frame and two objects of every intersection every second and the engine ticks. Server, controllers "
-            f"and gateway share {os.cpu_count()} cores; load over five minutes {os.getloadavg()[1]:.1f}."
-        ),
+        f"{n} keep-alive connections, one poll a second each, {seconds:g} s. Meanwhile a gateway posts a loop event, a",
+        "frame and two objects of every intersection every second, and the engine ticks. Server, controllers and gateway",
+        f"share {sharing}.",
         "",
         (
             f"- {len(millis) / seconds:.0f} answers/s; latency [ms]: p50 {p50:.1f}, p99 {p99:.1f}, p99.9 {p999:.1f}, "
