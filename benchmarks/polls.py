@@ -297,8 +297,8 @@ def fleet(n: int, seconds: float) -> None:
     sharing = f"{os.cpu_count()} cores; load over five minutes {os.getloadavg()[1]:.1f}"
     told = [
         f"{n} keep-alive connections, one poll a second each, {seconds:g} s. Meanwhile a gateway posts a loop event, a",
-        "frame and two objects of every intersection every second, and the engine ticks. Server, controllers and gateway",
-        f"share {sharing}.",
+        "frame and two objects of every intersection every second, and the engine ticks. Server, controllers and",
+        f"gateway share {sharing}.",
         "",
         (
             f"- {len(millis) / seconds:.0f} answers/s; latency [ms]: p50 {p50:.1f}, p99 {p99:.1f}, p99.9 {p999:.1f}, "
