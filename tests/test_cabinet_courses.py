@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ import pytest
 from citybrain.cabinet import Cabinet, Mode
 from citybrain.cabinet.event_files import EventFile
 from citybrain.cabinet.events import Code, Coordination, Event, UnitControl
+from citybrain.cabinet.tables import read_tables
 from citybrain.errors import ContractError, InputError
+from citybrain.live.schedules import OwnPattern, carry_on, lay_out
+from citybrain.plans.checker import Checker
 from tests.cabinets import controller_data, make_plan, schedule, with_identity
 from tests.random_signals import from_states
 from tests.test_guard import limits
@@ -340,3 +344,30 @@ def test_events_are_written_in_the_columns_of_atspm(tmp_path: Path, name: str) -
 def test_events_file_that_cannot_be_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="events file"):
         EventFile(tmp_path / name, "A")
+
+
+@pytest.mark.parametrize("begin", range(10_000, 10_800, 70))
+def test_what_a_cabinet_shows_on_its_way_back_into_step_can_be_foreseen_from_its_reports(begin: int) -> None:
+    cabinet = on_a_schedule(begin)
+    tables = read_tables(cabinet.data, Checker(cabinet.data))
+    for look in range(begin + 400, begin + 400 + 4 * CYCLE, 130):
+        report, twin = cabinet.ack(look), deepcopy(cabinet)
+        own = OwnPattern(tables.patterns[report["pattern"]], report["offset_error"])
+        for later in (look + 10, look + 100, look + 300):
+            assert carry_on(tables, report["shown"], look, own, later) == twin.ack(later)["shown"]
+
+
+def test_what_is_laid_out_ends_before_a_group_that_it_does_not_serve_is_red_for_too_long() -> None:
+    data, now = plain(), 20_000
+    tables = read_tables(data, Checker(data))
+    bound = tables.red_bound[2]
+    assert bound is not None
+    for left in range(200, 900, 50):
+        reds = [now - 300, now - 300, now - bound + left]
+        shown = {"stage": 0, "changing": False, "since": now - 300, "aspects": "Grr", "aspect_since": reds}
+        shown["green_end"] = [None, None, None]
+        laid = lay_out(tables, shown, now, [(1 - k % 2, now + 120 * (k + 1)) for k in range(6)])
+        entries = [(0, now - 350), *laid.entries]
+        plan = make_plan(data, 1, schedule(*entries), now, min(now + 300, laid.latest))
+        assert Checker(data).check(plan, shown, now - 10) == []
+        assert laid.latest == now + left

@@ -307,3 +307,17 @@ def test_a_city_that_comes_at_once_gets_its_first_plans_over_several_ticks(monke
         inputs = TickInputs(TICK * tick, merge([], TICK * tick), (), (), np.ones(5, dtype=np.bool_))
         planned.append(sorted(plan.intersection for plan in engine.step(inputs).plans))
     assert planned == [["x0", "x1"], ["x2", "x3"], ["x4"], []]
+
+
+@pytest.mark.parametrize("controller", ["planner", "fixed", "max-wave"])
+@pytest.mark.parametrize("gap", [20, 40, 90])
+def test_ticks_that_were_missed_are_made_up_for(controller: str, gap: int) -> None:
+    for ticks in (45, 60, 75):
+        loop = Loop(controller)
+        loop.run(ticks)
+        loop.time += gap
+        loop.cabinet.advance(loop.time)
+        told = len(loop.acks)
+        loop.run(5)
+        assert "refused" not in {ack["verdict"] for ack in loop.acks[told:]}
+        assert loop.believed() == loop.lamps[-2]

@@ -106,6 +106,17 @@ class Coordinated:
         if late:
             self.state = self._choose(late)
 
+    @classmethod
+    def going_on(cls, pattern: Pattern, lamps: Lamps, time: int, error: int) -> Self:
+        """Course back into step of a cabinet that shows these lamps and tells of this error of its offset."""
+        course = cls(pattern, lamps, time, WAY_BACK)
+        for j, stage in enumerate(pattern.stages):
+            if stage == lamps.stage and pattern.late(j, lamps.begun) == error % pattern.cycle:
+                course._ahead, course.state = j, Coordination.IN_STEP
+                course.begun(lamps.begun)
+                break
+        return course
+
     def begun(self, time: int) -> None:
         """Measure how late the stage began, and time the next one."""
         pattern, j = self.pattern, self._ahead

@@ -21,7 +21,7 @@ from citybrain.live.book import Book
 from citybrain.live.epoch import batch_since, lamps_since, nothing_at
 from citybrain.live.memory import Follower, pack, recall, remember, unpack
 from citybrain.live.publisher import Moment, Publisher, Terms
-from citybrain.live.schedules import carry_on
+from citybrain.live.schedules import OwnPattern, carry_on
 from citybrain.live.snapshot import Snapshot
 from citybrain.live.wishes import fallback_timetable, override_course, stages_alone
 from citybrain.units import TENTHS_PER_SECOND
@@ -141,6 +141,7 @@ class LiveEngine:
         had_plan = self._publisher.has_plan.copy()
         if self._origin is None or inputs.time - self._time > LONGEST_GAP:
             self._begin(inputs.time)
+        self._catch_up(ahead)
         self._time = inputs.time
         state = self._estimate(inputs.batch)
         foreseen = replace(self._foretell(inputs.batch), time=ahead)
@@ -194,6 +195,16 @@ class LiveEngine:
         self._history = {start: self._guard.lamps}
         self._publisher.forget()
         self._fresh[:] = True
+
+    def _catch_up(self, to: int) -> None:
+        """Assume that cabinets went on with their plans, or their patterns, while no tick came."""
+        for time in range(self._guard.lamps.time + TENTHS_PER_SECOND, to, TENTHS_PER_SECOND):
+            wish = self._patterns.wish(time)
+            stage, begin = self._publisher.said(time)
+            for i in np.flatnonzero(self._publisher.has_plan & (stage >= 0)).tolist():
+                wish.plan_row[i, 0], wish.plan_start[i, 0] = self._book.stage_row[i][stage[i]], begin[i]
+                wish.plan_row[i, 1:] = wish.plan_start[i, 1:] = -1
+            self._publisher.follow(self._enforce(wish).lamps, time)
 
     def _estimate(self, batch: ObservationBatch) -> TrafficState:
         """Take in the observations. The estimator's clock begins with the engine's, so that no digit is lost."""
@@ -282,7 +293,8 @@ class LiveEngine:
             entries = []
         elif ack.mode != "adaptive":
             until = max(at, min(to, int(publisher.valid_from[i]) - 1 if entries else to))
-            shown = carry_on(tables, shown, at, tables.patterns[tables.pattern_at(at)], until)
+            own = OwnPattern(tables.patterns[tables.pattern_at(at)], ack.offset_error)
+            shown = carry_on(tables, shown, at, own, until)
             at = until
         return carry_on(tables, shown, at, entries, to) if at < to else shown
 

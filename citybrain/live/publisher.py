@@ -117,6 +117,21 @@ class Publisher:
         self._stage[i] = (-1, stage)
         self._begin[i] = (0, begin)
 
+    def follow(self, lamps: LampState, time: int) -> None:
+        """Note which stage every intersection is in now, which one before, and since when."""
+        stage = self._book.row_stage[lamps.row]
+        changed = stage != self._stage[:, 1]
+        self._stage[changed, 0] = self._stage[changed, 1]
+        self._begin[changed, 0] = self._begin[changed, 1]
+        self._stage[changed, 1] = stage[changed]
+        self._begin[changed, 1] = time
+
+    def said(self, time: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Stage [I] that the plans have on or begun at a time, -1 where none, and its begin [I] [tenths]."""
+        each = np.arange(len(self.has_plan))
+        last = np.maximum((self.plan_begin <= time).sum(axis=1) - 1, 0)
+        return self.plan_stage[each, last], self.plan_begin[each, last]
+
     def publish(
         self, moment: Moment, active: NDArray[np.bool_], overrides: dict[int, ActiveOverride]
     ) -> tuple[list[NewPlan], list[NewEntry]]:
@@ -127,7 +142,7 @@ class Publisher:
         active : [I] may have a plan now.
         overrides : whose wish it is, by intersection.
         """
-        self._follow(moment)
+        self.follow(moment.command.lamps, moment.ahead)
         self.has_plan &= active
         plans, errors = [], []
         for i in np.flatnonzero(self._due(moment, active, overrides)).tolist():
@@ -141,24 +156,12 @@ class Publisher:
                 plans.append(draft)
         return plans, errors
 
-    def _follow(self, moment: Moment) -> None:
-        """Note which stage every intersection is in now, which one before, and since when."""
-        lamps = moment.command.lamps
-        stage = self._book.row_stage[lamps.row]
-        changed = stage != self._stage[:, 1]
-        self._stage[changed, 0] = self._stage[changed, 1]
-        self._begin[changed, 0] = self._begin[changed, 1]
-        self._stage[changed, 1] = stage[changed]
-        self._begin[changed, 1] = moment.ahead
-
     def _due(
         self, moment: Moment, active: NDArray[np.bool_], overrides: dict[int, ActiveOverride]
     ) -> NDArray[np.bool_]:
         """Where a plan must be made [I]."""
-        begun = self.plan_begin <= moment.ahead
-        last = np.maximum(begun.sum(axis=1) - 1, 0)
-        said = self.plan_stage[np.arange(len(last)), last]
-        over = ~((self.plan_stage >= 0) & ~begun).any(axis=1)
+        said, _ = self.said(moment.ahead)
+        over = ~((self.plan_stage >= 0) & (self.plan_begin > moment.ahead)).any(axis=1)
         wish = moment.wish
         following = np.where(wish.plan_row[:, 0] == moment.command.lamps.row, wish.plan_row[:, 1], wish.plan_row[:, 0])
         runs_out = over & (following >= 0) & (moment.time - self.made >= REFRESH)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from citybrain.cabinet.courses import WAY_BACK, Coordinated, Schedule
+from citybrain.cabinet.courses import Coordinated, Schedule
 from citybrain.cabinet.lamps import Lamps
-from citybrain.cabinet.tables import NEVER, PERMISSIVE, Pattern
+from citybrain.cabinet.tables import NEVER, PERMISSIVE
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from citybrain.cabinet.courses import Course
-    from citybrain.cabinet.tables import Tables
+    from citybrain.cabinet.tables import Pattern, Tables
 
 Entry = tuple[int, int]
 """Local number of a stage, and when the cabinet begins to leave the stage before."""
@@ -29,14 +29,21 @@ class Laid(NamedTuple):
     latest: int
 
 
+class OwnPattern(NamedTuple):
+    """Pattern that a cabinet runs by itself, and the error of its offset, as it tells of it [tenths]."""
+
+    pattern: Pattern
+    error: int
+
+
 def carry_on(
-    tables: Tables, shown: dict[str, Any], at: int, follows: Sequence[Entry] | Pattern, to: int
+    tables: Tables, shown: dict[str, Any], at: int, follows: Sequence[Entry] | OwnPattern, to: int
 ) -> dict[str, Any]:
     """Foresee what a cabinet that reports ``shown`` at a time shows at a later one.
 
     Parameters
     ----------
-    follows : entries of a schedule, none for what is shown; or its own pattern, taken up as it does.
+    follows : entries of a schedule, none for what is shown; or its own pattern.
 
     Raises
     ------
@@ -45,8 +52,8 @@ def carry_on(
     """
     lamps = Lamps.adopt(tables, shown, at)
     course: Course | None = None
-    if isinstance(follows, Pattern):
-        course = Coordinated(follows, lamps, at, WAY_BACK)
+    if isinstance(follows, OwnPattern):
+        course = Coordinated.going_on(follows.pattern, lamps, at, follows.error)
     elif follows:
         course = Schedule(follows, at)
     while True:
@@ -67,7 +74,7 @@ def carry_on(
 def lay_out(tables: Tables, shown: dict[str, Any], time: int, wanted: Iterable[Entry]) -> Laid:
     """Begin the wanted stages one after the other, each when it is wanted or as soon after as it is lawful.
 
-    Ends before the first stage that would come too late for a group's longest red.
+    Ends before the first stage that is not shown whole before some group has been red for as long as it may.
 
     Parameters
     ----------
@@ -86,14 +93,13 @@ def lay_out(tables: Tables, shown: dict[str, Any], time: int, wanted: Iterable[E
         begin = earliest + (time - earliest) % TENTHS_PER_SECOND
         while twin.due <= begin:
             twin.run()
-        red = list(twin.aspect_since)
-        old = list(twin.aspect)
+        old = list(zip(twin.aspect, twin.aspect_since, strict=True))
         twin.begin(stage, begin)
         while twin.changing:
             twin.run()
         if any(
-            was < PERMISSIVE <= now and bound is not None and twin.since - since > bound
-            for was, now, since, bound in zip(old, twin.aspect, red, tables.red_bound, strict=True)
+            was < PERMISSIVE and bound is not None and twin.since - since > bound
+            for (was, since), bound in zip(old, tables.red_bound, strict=True)
         ):
             break
         entries.append((stage, begin))
