@@ -7,6 +7,8 @@ cabinets poll and acknowledge, somebody reads plans, and a person overrides. Wha
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -69,22 +71,27 @@ class Street:
 
     async def _live(self) -> None:
         """Second after second: post, wait for the tick, let the cabinets go on and poll."""
-        gateway = NotingClient(self._url, self._keys["field"], "street", self.notes)
-        for cabinet in self.cabinets:
-            await cabinet.put_up(self.time)
-        while not self._stopping:
-            self.time += TENTHS_PER_SECOND
-            if not await self._post_second(gateway):
-                await asyncio.sleep(1.0 / self.speed)
-            for tenth in range(self.time - TENTHS_PER_SECOND + 1, self.time + 1):
-                self._given.set(tenth)
-                for cabinet in self.cabinets:
-                    cabinet.look(tenth)
-            await asyncio.gather(*(cabinet.converse(self.time) for cabinet in self.cabinets))
-            async with self._passed:
-                self._passed.notify_all()
-        for client in (gateway, *self.clients.values()):
-            await client.close()
+        async with contextlib.AsyncExitStack() as lines:
+            gateway = NotingClient(self._url, self._keys["field"], "street", self.notes)
+            for client in (gateway, *self.clients.values()):
+                await lines.enter_async_context(client)
+            for cabinet in self.cabinets:
+                await cabinet.put_up(self.time)
+            while not self._stopping:
+                await self._second(gateway)
+
+    async def _second(self, gateway: NotingClient) -> None:
+        """Let one second pass."""
+        self.time += TENTHS_PER_SECOND
+        if not await self._post_second(gateway):
+            await asyncio.sleep(1.0 / self.speed)
+        for tenth in range(self.time - TENTHS_PER_SECOND + 1, self.time + 1):
+            self._given.set(tenth)
+            for cabinet in self.cabinets:
+                cabinet.look(tenth)
+        await asyncio.gather(*(cabinet.converse(self.time) for cabinet in self.cabinets))
+        async with self._passed:
+            self._passed.notify_all()
 
     async def _post_second(self, gateway: NotingClient) -> bool:
         """Post what a second brought and wait for its tick; False where the service does not answer."""
@@ -110,25 +117,28 @@ class Street:
 
     async def _be_mast(self, name: str) -> None:
         """Post without pause; again what was not answered, and now and then what was, perhaps in an earlier life."""
-        client, number = NotingClient(self._url, self._keys["field"], name, self.notes), 0
+        async with NotingClient(self._url, self._keys["field"], name, self.notes) as client:
+            for number in itertools.count(1):
+                if not await self._post_until_answered(client, self._batch(name, f"{name}-{number}")):
+                    return
+                if number % 5 == 0:
+                    await self._post_again(client)
+
+    async def _post_until_answered(self, client: NotingClient, batch: Document) -> bool:
+        """Post a batch, again where there is no answer; False where the end came first."""
+        tries = 0
         while not self._stopping:
-            number += 1
-            batch = self._batch(name, f"{name}-{number}")
-            tries = 0
-            while not self._stopping:
-                tries += 1
-                try:
-                    known = await self._deliver(client, batch)
-                except ServiceError as error:
-                    unanswered(error)
-                    await asyncio.sleep(AGAIN_S)
-                    continue
-                must(tries > 1 or not known, f"{batch['batch_id']} is said to be known, and was never posted")
-                self.notes.count["kept though unanswered"] += known
-                break
-            if number % 5 == 0:
-                await self._post_again(client)
-        await client.close()
+            tries += 1
+            try:
+                known = await self._deliver(client, batch)
+            except ServiceError as error:
+                unanswered(error)
+                await asyncio.sleep(AGAIN_S)
+                continue
+            must(tries > 1 or not known, f"{batch['batch_id']} is said to be known, and was never posted")
+            self.notes.count["kept though unanswered"] += known
+            return True
+        return False
 
     async def _post_again(self, client: NotingClient) -> None:
         """Post once more something that was acknowledged, whenever that was."""
