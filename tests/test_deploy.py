@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,7 +45,9 @@ def test_every_variable_of_unit_and_compose_file_is_set_and_told() -> None:
 
 
 def test_options_are_those_of_the_program() -> None:
-    ran = subprocess.run(["citybrain", "serve", "--help"], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-m", "citybrain_api.cli", "serve", "--help"], capture_output=True, text=True, check=True
+    )
     for name in ("citybrain.service", "compose.yaml", "Dockerfile"):
         command = text(DEPLOY / name).partition("serve")[2]
         options = set(re.findall(r"--(?:data|controller|sensors|host|port|log-level|mqtt|profile)\b", command))
