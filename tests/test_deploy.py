@@ -45,8 +45,8 @@ def test_every_variable_of_unit_and_compose_file_is_set_and_told() -> None:
 
 
 def test_options_are_those_of_the_program() -> None:
-    command = [sys.executable, "-m", "citybrain_api.cli", "serve", "--help"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    asked = [sys.executable, "-m", "citybrain_api.cli", "serve", "--help"]
+    ran = subprocess.run(asked, capture_output=True, text=True, check=True)
     for name in ("citybrain.service", "compose.yaml", "Dockerfile"):
         command = text(DEPLOY / name).partition("serve")[2]
         options = set(re.findall(r"--(?:data|controller|sensors|host|port|log-level|mqtt|profile)\b", command))
