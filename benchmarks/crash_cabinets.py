@@ -20,7 +20,7 @@ from citybrain_api.controller_loop import Controller, ControllerSettings, GivenT
 from tests.cabinets import Monitor
 
 ANSWER_S = 30.0
-MOST_POLLS = 30
+MOST_POLLS = 10
 """So many answered polls after an outage at most, a cabinet must be back in adaptive mode."""
 
 

@@ -36,14 +36,12 @@ if TYPE_CHECKING:
     from citybrain.storage.ledger import NewEntry
     from citybrain.storage.rows import NewPlan
 
-LONGEST_GAP = 100
-"""After a longer time without a tick [tenths], what the lamps show is asked anew."""
 BELIEVED = 100
 """Reports of lamps that are older than this are not believed [tenths]; nor are those of the future."""
 NEAR = 15
 """Greens that began within this time of each other [tenths] are the same: the guard counts whole ticks."""
 PATIENCE = 20
-"""After a refusal, a cabinet is left alone for so long [tenths]."""
+"""A cabinet that has refused two plans running is left alone for so long [tenths]."""
 UNKNOWN = "unknown"
 _LOG = logging.getLogger(__name__)
 
@@ -94,7 +92,7 @@ class LiveEngine:
     ) -> None:
         if lead <= 0 or lead % TENTHS_PER_SECOND:
             raise InputError(f"the lead must be a whole number of seconds above 0, found {lead} tenths")
-        self._site, self._book, self._lead = site, book, lead
+        self._site, self._book, self._lead, self._lease = site, book, lead, lease
         self._estimator = LaneEstimator(site.network, site.signals, sensors)
         self._scout = LaneEstimator(site.network, site.signals, sensors)
         self._follower = Follower(self._estimator, self._scout)
@@ -109,6 +107,7 @@ class LiveEngine:
         self._alive = np.zeros(n_i, dtype=np.bool_)
         self._fresh = np.ones(n_i, dtype=np.bool_)
         self._following = np.ones(n_i, dtype=np.bool_)
+        self._refused = np.full(n_i, -BELIEVED - 1, dtype=np.int64)
         self._mode: list[str] = [UNKNOWN] * n_i
         self._ack: dict[str, dict[str, Any]] = {}
 
@@ -139,7 +138,7 @@ class LiveEngine:
             raise ContractError(f"a tick for time {inputs.time} came after that of time {self._time}")
         ahead = inputs.time + self._lead
         had_plan = self._publisher.has_plan.copy()
-        if self._origin is None or inputs.time - self._time > LONGEST_GAP:
+        if self._origin is None or inputs.time - self._time > self._lease:
             self._begin(inputs.time)
         self._catch_up(ahead)
         self._time = inputs.time
@@ -237,7 +236,9 @@ class LiveEngine:
         self._following[i] = ack.mode in FOLLOWING and ack.stage is not None
         if ack.verdict == "refused":
             publisher.has_plan[i] = False
-            publisher.off_until[i] = self._time + PATIENCE
+            again = self._time - self._refused[i] <= BELIEVED
+            publisher.off_until[i] = self._time + PATIENCE if again else self._time
+            self._refused[i] = self._time
         if ack.mode == "time_of_day" and ack.at > publisher.valid_from[i] + TENTHS_PER_SECOND:
             publisher.has_plan[i] = False
         if ack.stage is None or not self._time - BELIEVED <= ack.at <= self._time + TENTHS_PER_SECOND:

@@ -17,7 +17,7 @@ from citybrain.intake.judged import Judged
 from citybrain.live.acks import read_ack
 from citybrain.live.board import Board, Published
 from citybrain.live.book import make_book
-from citybrain.live.engine import LONGEST_GAP, LiveEngine
+from citybrain.live.engine import LiveEngine
 from citybrain.live.inputs import read_inputs
 from citybrain.live.people import People, active_override
 from citybrain.live.replay import restore
@@ -121,7 +121,7 @@ class Live(People):
             if stored.ended_at is None and stored.override.intersection in self._book.index:
                 tray.put_override(active_override(stored))
         tray.hold(engine.alive, engine.time + self.settings.lease)
-        latest = store.latest_plans() if self.clock.now() - engine.time <= LONGEST_GAP else {}
+        latest = store.latest_plans() if self.clock.now() - engine.time <= self.settings.lease else {}
         plans = [latest[self._book.ids[i]] for i in engine.planned if self._book.ids[i] in latest]
         self.board.publish([Published(p.intersection, p.text.encode(), p.plan_id, p.seq) for p in plans])
         return tray
