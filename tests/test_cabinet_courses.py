@@ -346,11 +346,14 @@ def test_events_file_that_cannot_be_written(tmp_path: Path, name: str) -> None:
         EventFile(tmp_path / name, "A")
 
 
-@pytest.mark.parametrize("begin", range(10_000, 10_800, 70))
-def test_what_a_cabinet_shows_on_its_way_back_into_step_can_be_foreseen_from_its_reports(begin: int) -> None:
-    cabinet = on_a_schedule(begin)
+@pytest.mark.parametrize("lease", [70, 150, 240, 400])
+@pytest.mark.parametrize("begin", range(10_000, 10_800, 90))
+def test_what_a_cabinet_shows_on_its_way_back_into_step_can_be_foreseen_from_its_reports(
+    begin: int, lease: int
+) -> None:
+    cabinet = on_a_schedule(begin, lease)
     tables = read_tables(cabinet.data, Checker(cabinet.data))
-    for look in range(begin + 400, begin + 400 + 4 * CYCLE, 130):
+    for look in range(begin + lease, begin + lease + 3 * CYCLE, 110):
         report, twin = cabinet.ack(look), deepcopy(cabinet)
         own = OwnPattern(tables.patterns[report["pattern"]], report["offset_error"])
         for later in (look + 10, look + 100, look + 300):

@@ -373,6 +373,6 @@ class Cabinet:
             "sentence": sentence,
             "mode": str(self._mode),
             "pattern": coordinated.pattern.number if coordinated else None,
-            "offset_error": coordinated.error if coordinated else None,
+            "offset_error": coordinated.told_error if coordinated else None,
             "shown": self._lamps.document(),
         }

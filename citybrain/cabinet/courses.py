@@ -107,15 +107,17 @@ class Coordinated:
             self.state = self._choose(late)
 
     @classmethod
-    def going_on(cls, pattern: Pattern, lamps: Lamps, time: int, error: int) -> Self:
+    def going_on(cls, pattern: Pattern, lamps: Lamps, time: int, error: int | None) -> Self:
         """Course back into step of a cabinet that shows these lamps and tells of this error of its offset."""
-        course = cls(pattern, lamps, time, WAY_BACK)
+        anew = cls(pattern, lamps, time, WAY_BACK)
         for j, stage in enumerate(pattern.stages):
-            if stage == lamps.stage and pattern.late(j, lamps.begun) == error % pattern.cycle:
-                course._ahead, course.state = j, Coordination.IN_STEP
+            if error is not None and stage == lamps.stage and pattern.late(j, lamps.begun) == error % pattern.cycle:
+                course = anew.copy()
+                course._ahead, course.state = j, Coordination.IN_STEP  # noqa: SLF001 - of its own kind
                 course.begun(lamps.begun)
-                break
-        return course
+                if course.due > time:  # else the cabinet would have gone on, so it has just taken up the pattern
+                    return course
+        return anew
 
     def begun(self, time: int) -> None:
         """Measure how late the stage began, and time the next one."""
@@ -134,6 +136,11 @@ class Coordinated:
     def copy(self) -> Self:
         """Make a course that goes the same way."""
         return copy.copy(self)
+
+    @property
+    def told_error(self) -> int | None:
+        """Error of the offset; None until a stage has begun out of step under this course."""
+        return self.error if self.started or self.state == Coordination.IN_STEP else None
 
     @property
     def at_zero(self) -> bool:

@@ -53,7 +53,7 @@ class Ack:
     ----------
     at : when it was made.
     verdict, code, mode : as in the document.
-    offset_error : of its own pattern; 0 where it tells of none.
+    offset_error : of its own pattern, as in the document.
     stage : shown or being changed to; None where the lamps show no stage.
     changing, since : a change is under way; since when, or since when the stage is fully shown.
     aspect, aspect_since : per group.
@@ -64,7 +64,7 @@ class Ack:
     verdict: str
     code: str | None
     mode: str
-    offset_error: int
+    offset_error: int | None
     stage: int | None
     changing: bool
     since: int
@@ -101,7 +101,7 @@ def read_ack(document: object, intersection: str, groups: int, stages: int) -> A
         verdict=ack["verdict"],
         code=ack["code"],
         mode=ack["mode"],
-        offset_error=ack["offset_error"] or 0,
+        offset_error=ack["offset_error"],
         stage=shown["stage"],
         changing=shown["changing"],
         since=shown["since"],

@@ -30,10 +30,10 @@ class Laid(NamedTuple):
 
 
 class OwnPattern(NamedTuple):
-    """Pattern that a cabinet runs by itself, and the error of its offset, as it tells of it [tenths]."""
+    """Pattern that a cabinet runs by itself, and the error of its offset [tenths] as it tells of it."""
 
     pattern: Pattern
-    error: int
+    error: int | None
 
 
 def carry_on(
