@@ -86,7 +86,7 @@ def pattern_through(data: dict[str, Any], stages: list[int], offset: int, extra:
     return {
         "pattern": 1,
         "cycle": cycle,
-        "offset": offset % cycle,
+        "offset": offset % max(cycle, 1),  # unlawful patterns may have no length
         "offset_reference": "begin_of_first_stage",
         "stages": entries,
     }
