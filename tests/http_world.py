@@ -35,7 +35,7 @@ def small_site() -> Site:
     return Site(network, signals, make_timings("own", network, signals))
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait for a condition, for a bounded time; returns what it returned."""
     end = stopwatch() + seconds
     while not (found := condition()):
@@ -58,7 +58,7 @@ class World:
     def client(self, who: str | None, **options: Any) -> httpx.Client:
         """A client with one of the keys: ``controller``, ``field``, ``operator``, ``reader``; None: without."""
         headers = {} if who is None else {"Authorization": f"Bearer {self.keys[who]}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False, **options)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False, **options)
 
     def get(self, who: str | None, path: str, **options: Any) -> httpx.Response:
         """One GET."""
@@ -81,7 +81,7 @@ class World:
         for _ in range(seconds):
             due = self.live.engine_time // 10 * 10 + 10
             assert self.post(until_time=due).status_code == 200
-            assert self.live.wait_engine(due, 20)
+            assert self.live.wait_engine(due, 60)
 
     def plan(self) -> httpx.Response:
         """Poll until there is a plan."""
