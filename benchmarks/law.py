@@ -1,4 +1,4 @@
-"""Do the guard and the checker of plans agree? ``python benchmarks/law.py [--count N] [--jobs N] [--seed N]``.
+"""Do the guard and the checker of plans agree? ``python -m benchmarks.law [--count N] [--jobs N] [--seed N]``.
 
 Random intersections under random timings, thousands of them in one guard. Three questions, ``count`` plans in all:
 
@@ -11,8 +11,8 @@ Random intersections under random timings, thousands of them in one guard. Three
 - patterns: the same for three cycles of a random pattern, whose stages begin an interstage before their greens; in
   tenths only where that is the same moment as in whole ticks.
 
-Prints what was judged and found. Every disagreement is printed with all that is needed to repeat it, and makes the exit
-code 1.
+Prints what was judged and found, and writes it to docs/results-service.md. Every disagreement is printed with all that
+is needed to repeat it, and makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.page import write_section
 from citybrain.clock import stopwatch
 from citybrain.decisions import Wish
 from citybrain.errors import NetworkError
@@ -483,6 +484,17 @@ def batches(count: int, jobs: int, seed: int) -> Iterator[Tally]:
         yield from pool.map(judge_batch, [seed] * len(numbers), numbers)
 
 
+def table(total: Tally, run: str) -> str:
+    """Write what was found as Markdown."""
+    rows = [("wishes through the guard", total.wishes)]
+    for kind, number in sorted(total.plans.items()):
+        rows += [(f"plans judged ({kind})", number), (f"... lawful ({kind})", total.lawful[kind])]
+    rows += [(f"refused: {code}", number) for code, number in total.refusals.most_common()]
+    rows.append(("disagreements of guard, checker and the judge of this benchmark", len(total.disagreements)))
+    head = f"Random wishes go through the guard, random plans to the checker; {run}."
+    return "\n".join([head, "", "| what | count |", "| --- | ---: |", *(f"| {what} | {n:,} |" for what, n in rows)])
+
+
 def main(arguments: list[str]) -> int:
     """Judge, print what was found, return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
@@ -496,15 +508,13 @@ def main(arguments: list[str]) -> int:
         plans, found = sum(total.plans.values()), len(total.disagreements)
         sys.stderr.write(f"\r{plans:,} plans, {found} disagreements, {stopwatch() - watch:.0f} s ")
     sys.stderr.write("\n")
-    print(f"seed {options.seed}, {options.jobs} jobs, {stopwatch() - watch:.0f} s, ticks of {TICK} tenths")
-    print(f"wishes through the guard: {total.wishes:,}")
-    for kind, number in sorted(total.plans.items()):
-        print(f"plans judged ({kind}): {number:,}, lawful {total.lawful[kind]:,}")
-    for code, number in total.refusals.most_common():
-        print(f"refused ({code}): {number:,}")
-    print(f"disagreements: {len(total.disagreements)}")
+    told = table(
+        total, f"seed {options.seed}, {options.jobs} jobs, {stopwatch() - watch:.0f} s, ticks of {TICK} tenths"
+    )
+    print(told)
     for document in total.disagreements[:SHOWN_EXAMPLES]:
         print(json.dumps(document))
+    write_section("Law", f"python -m benchmarks.law --count {options.count} --seed {options.seed}", told)
     return int(bool(total.disagreements))
 
 
