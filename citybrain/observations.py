@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -18,6 +18,32 @@ class SensorKind(IntEnum):
     """Loop further upstream of a stop line."""
     CAMERA = 2
     """Camera on the mast over an approach: objects with lane, distance, speed."""
+    EXIT_LOOP = 3
+    """Loop on a lane that leaves an intersection, just beyond it."""
+    COUNT_LOOP = 4
+    """Detector that reports, per interval, how many vehicles passed and for how long it was covered; no events."""
+    CAMERA_COUNT = 5
+    """Camera that reports, per interval and lane, how many vehicles crossed the stop line and the queue at its end."""
+
+
+EVENT_LOOPS = (SensorKind.STOP_LOOP, SensorKind.ADVANCE_LOOP, SensorKind.EXIT_LOOP)
+"""Kinds that report when they are covered and left."""
+COUNTERS = (SensorKind.COUNT_LOOP, SensorKind.CAMERA_COUNT)
+"""Kinds that report intervals."""
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 20.0, 300.0
+"""Of counts [s]: shorter ones are better told as events, longer ones tell nothing of what is there now."""
+
+
+def _no_ints() -> NDArray[np.int32]:
+    return np.zeros(0, np.int32)
+
+
+def _no_floats() -> NDArray[np.float64]:
+    return np.zeros(0, np.float64)
+
+
+def _no_singles() -> NDArray[np.float32]:
+    return np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -28,9 +54,9 @@ class SensorTable:
     ----------
     sensor_id : names.
     kind : [X] ``SensorKind``.
-    lane : [X] lane of a loop; -1 for cameras.
+    lane : [X] lane of a loop; -1 for cameras of both kinds.
     distance : [X] loops: from the loop to the end of its lane [m]; cameras: sight upstream of the stop line [m].
-    cover_ptr, cover_lane : CSR over sensors: lanes that a camera sees (empty for loops).
+    cover_ptr, cover_lane : CSR over sensors: lanes that a camera sees or counts (empty for loops).
     cover_offset : path length from the end of the covered lane to the stop line [m]; 0 for stop-line lanes.
     """
 
@@ -57,6 +83,11 @@ class ObservationBatch:
     object_distance : from the vehicle's front to the end of that lane [m].
     object_speed : [m/s].
     object_confidence : 0 to 1.
+    count_sensor, count_lane : counts: sensor, and the lane that a camera counted, -1 for loops.
+    count_begin, count_end : the interval [s]; each sensor's intervals of a lane do not overlap.
+    count_vehicles : vehicles that passed the detector or crossed the stop line.
+    count_occupancy : share of the interval for which the detector was covered; NaN: not told.
+    count_queue : vehicles queued at the interval's end [veh]; NaN: not told.
     """
 
     time: int
@@ -71,3 +102,10 @@ class ObservationBatch:
     object_distance: NDArray[np.float32]
     object_speed: NDArray[np.float32]
     object_confidence: NDArray[np.float32]
+    count_sensor: NDArray[np.int32] = field(default_factory=_no_ints)
+    count_lane: NDArray[np.int32] = field(default_factory=_no_ints)
+    count_begin: NDArray[np.float64] = field(default_factory=_no_floats)
+    count_end: NDArray[np.float64] = field(default_factory=_no_floats)
+    count_vehicles: NDArray[np.float32] = field(default_factory=_no_singles)
+    count_occupancy: NDArray[np.float32] = field(default_factory=_no_singles)
+    count_queue: NDArray[np.float32] = field(default_factory=_no_singles)

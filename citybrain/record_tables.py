@@ -69,6 +69,19 @@ TABLES: dict[str, Table] = {
             Column("confidence", pa.float32(), "0 to 1", "confidence of the camera"),
         ),
     ),
+    "observations_counts": Table(
+        "an interval that a detector or camera counted",
+        (
+            _ARRIVED,
+            _SENSOR,
+            Column("lane", NAME, "", "lane that a camera counted; null for detectors"),
+            Column("begin", pa.float64(), "s", "begin of the interval"),
+            Column("end", pa.float64(), "s", "its end"),
+            Column("vehicles", pa.float32(), "veh", "vehicles that passed"),
+            Column("occupancy", pa.float32(), "0 to 1", "share of the interval under a vehicle; NaN: not told"),
+            Column("queue", pa.float32(), "veh", "vehicles queued at the interval's end; NaN: not told"),
+        ),
+    ),
     "states": Table(
         "a tick and stop-line lane: what the engine believes",
         (

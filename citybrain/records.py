@@ -118,17 +118,13 @@ class Recorder:
         def joined(column: str) -> NDArray[Any]:
             return np.concatenate([getattr(batch, column) for batch in batches])
 
-        for table, first, rest in (
-            ("loops", "loop_sensor", ("loop_time", "loop_on")),
-            ("frames", "frame_sensor", ("frame_time",)),
-            ("objects", "object_sensor", ("object_time", "object_lane", "object_distance", "object_speed")),
-        ):
-            arrived = np.repeat(times, [len(getattr(batch, first)) for batch in batches])
-            columns: list[Any] = [arrived, self._named("sensor", joined(first)), *(joined(name) for name in rest)]
-            if table == "objects":
-                columns[3] = self._named("lane", columns[3])
-                columns.append(joined("object_confidence"))
-            self._write(f"observations_{table}", *columns)
+        for kind in ("loop", "frame", "object", "count"):
+            arrived = np.repeat(times, [len(getattr(batch, f"{kind}_sensor")) for batch in batches])
+            columns: list[Any] = [arrived]
+            for column in TABLES[f"observations_{kind}s"].columns[1:]:
+                values = joined(f"{kind}_{column.name}")
+                columns.append(self._named(column.name, values) if column.name in self._names else values)
+            self._write(f"observations_{kind}s", *columns)
 
     def _write_states(self, states: Sequence[TrafficState]) -> None:
         times = np.array([state.time for state in states]) / TENTHS_PER_SECOND

@@ -36,6 +36,7 @@ from tests.reference import names as slow_names
 from tests.small_world import small_network, small_sensors
 
 LIMITS = Limits()
+COUNT_COLUMNS = [f"count_{name}" for name in ("sensor", "lane", "begin", "end", "vehicles", "occupancy", "queue")]
 assert name_kernel  # marks this module as one that runs kernels
 
 ids = st.sampled_from(["loop_w", "camera_n", "nobody", ""])
@@ -98,6 +99,7 @@ def test_good_rows_become_observations() -> None:
         "object_distance": [12.5],
         "object_speed": [3.25],
         "object_confidence": [0.75],
+        **dict.fromkeys(COUNT_COLUMNS, []),
     }
 
 

@@ -42,6 +42,11 @@ def first_of_equals(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None
     return first
 
 
+def untold_as_number(column: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put -1 in the place of NaN (a value that was not told), for comparisons; values that are told are not negative."""
+    return np.nan_to_num(column, nan=-1.0, posinf=np.inf)
+
+
 def _hash(columns: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
     hashed = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:

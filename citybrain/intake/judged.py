@@ -14,17 +14,24 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from citybrain.errors import ContractError, InputError
-from citybrain.intake.doubles import first_of_equals
+from citybrain.intake.doubles import first_of_equals, untold_as_number
 from citybrain.intake.posted import Header, Posted, Verdict
 from citybrain.observations import ObservationBatch
 
 FORMAT = "citybrain/judged/1"
 VERDICT_FORMAT = "citybrain/verdicts/1"
 _COLUMNS = tuple(field.name for field in fields(ObservationBatch) if field.name != "time")
-_TYPES: dict[str, type[np.generic]] = {"sensor": np.int32, "lane": np.int32, "time": np.float64, "on": np.bool_}
+_TYPES: dict[str, type[np.generic]] = {
+    "sensor": np.int32,
+    "lane": np.int32,
+    "time": np.float64,
+    "begin": np.float64,
+    "end": np.float64,
+    "on": np.bool_,
+}
 _SIZE = struct.Struct("<I")
 _CODEC = pa.Codec("zstd", compression_level=1)
-_KINDS = ("loop", "frame", "object")
+_KINDS = ("loop", "frame", "object", "count")
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,9 @@ def _unpack(packed: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         raise ValueError(f"its format is {about['format']!r}, not {FORMAT!r}")
     columns: dict[str, NDArray[Any]] = {}
     for name in (*_COLUMNS, "verdict"):
-        columns[name] = np.frombuffer(plain, dtype=_type(name), count=about["rows"][name], offset=at)
+        # Batches stored by versions without interval counts name no rows for their columns.
+        count = about["rows"].get(name, 0) if name.startswith("count_") else about["rows"][name]
+        columns[name] = np.frombuffer(plain, dtype=_type(name), count=count, offset=at)
         at += columns[name].nbytes
     return about, columns
 
@@ -170,5 +179,7 @@ def _type(name: str) -> type[np.generic]:
 
 
 def _exact(column: NDArray[Any]) -> NDArray[Any]:
-    """Turn times [s] back into the whole milliseconds that they were posted as."""
-    return np.rint(column * 1000.0).astype(np.int64) if column.dtype == np.float64 else column
+    """Turn times [s] back into the whole milliseconds that they were posted as, and NaN into what equals itself."""
+    if column.dtype == np.float64:
+        return np.rint(column * 1000.0).astype(np.int64)
+    return untold_as_number(column) if column.dtype == np.float32 else column

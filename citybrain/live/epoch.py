@@ -32,6 +32,8 @@ def batch_since(batch: ObservationBatch, origin: int) -> ObservationBatch:
         loop_time=shift(batch.loop_time),
         frame_time=shift(batch.frame_time),
         object_time=shift(batch.object_time),
+        count_begin=shift(batch.count_begin),
+        count_end=shift(batch.count_end),
     )
 
 

@@ -58,6 +58,9 @@ class ReplayPlant:
         self._loops = _Rows(folder / "observations_loops.parquet", {"sensor": sensor})
         self._frames = _Rows(folder / "observations_frames.parquet", {"sensor": sensor})
         self._objects = _Rows(folder / "observations_objects.parquet", {"sensor": sensor, "lane": lane})
+        counts = folder / "observations_counts.parquet"
+        # Recordings of versions without interval counts have no such table.
+        self._counts = _Rows(counts, {"sensor": sensor, "lane": lane}) if counts.exists() else None
 
     @property
     def sensors(self) -> SensorTable:
@@ -89,6 +92,9 @@ class ReplayPlant:
             object_distance=objects["distance"],
             object_speed=objects["speed"],
             object_confidence=objects["confidence"],
+            **(
+                {f"count_{name}": column for name, column in self._counts.arrived(time).items()} if self._counts else {}
+            ),
         )
 
     def apply(self, command: Command) -> None:
