@@ -16,6 +16,7 @@ PACKAGES = (
     "citybrain",
     "kernels/citybrain_kernels",
     "sim/citybrain_sim",
+    "camera/citybrain_camera",
     "api/citybrain_api",
     "scenarios/citybrain_scenarios",
 )
@@ -25,7 +26,7 @@ GENERATORS = {"default_rng", "SeedSequence", "RandomState"}
 
 
 def modules() -> list[str]:
-    """Every module of the five packages, relative to the checkout."""
+    """Every module of the packages, relative to the checkout."""
     return sorted(str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
