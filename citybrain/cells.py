@@ -39,8 +39,8 @@ LEAST_SHARE = 0.02
 LONG_AGO = -1e9
 
 
-def make_layout(network: Network, signals: Signals, sensors: SensorTable, loops: Loops) -> Layout:
-    """Build the cell table. One cell behind the real ones stands for the junction upstream."""
+def make_layout(network: Network, signals: Signals) -> Layout:
+    """Build the cell table of a street without sensors. One cell behind the real ones: the junction upstream."""
     length, speed = network.lane_length, np.maximum(network.lane_speed, JAM_SPACING)
     through = np.zeros(network.n_lanes)
     feeds = np.diff(network.lane_feed_ptr)
@@ -52,12 +52,6 @@ def make_layout(network: Network, signals: Signals, sensors: SensorTable, loops:
     road_last = np.searchsorted(network.lane_edge, network.lane_edge, side="right").astype(np.int32)
     group = np.full(network.n_movements, -1, dtype=np.int32)
     group[signals.group_move] = np.repeat(np.arange(signals.n_groups), np.diff(signals.group_move_ptr))
-    seen = np.zeros(network.n_lanes, dtype=np.bool_)
-    seen[sensors.cover_lane] = True
-    stop_loop, gate = _set_loops(network, sensors, loops, cells, cell_length)
-    sensed = stop_loop | (gate > 0) | seen
-    edge = gate - 1
-    np.maximum.at(edge, sensors.cover_lane, sight_cells(sensors, cells, cell_length) - 1)
     cell_ptr = np.concatenate(([0], np.cumsum(cells + 1))).astype(np.int32)
     headway = np.interp(network.lane_speed, HEADWAY_SPEED, HEADWAY)
     capacity_content = 1.0 / headway
@@ -70,7 +64,7 @@ def make_layout(network: Network, signals: Signals, sensors: SensorTable, loops:
         wave=wave,
         road_first=road_first,
         road_last=road_last,
-        mixing=_mixing(network, sensed, road_first),
+        mixing=np.zeros(network.n_lanes),
         move_ptr=network.lane_move_ptr,
         move_to=network.move_to,
         move_group=group,
@@ -79,11 +73,11 @@ def make_layout(network: Network, signals: Signals, sensors: SensorTable, loops:
         yield_ptr=network.move_yield_ptr,
         yield_to=network.move_yield,
         move_from=network.move_from,
-        stop_loop=stop_loop,
-        gate=gate,
-        edge=edge,
+        stop_loop=np.zeros(network.n_lanes, dtype=np.bool_),
+        gate=np.zeros(network.n_lanes, dtype=np.int32),
+        edge=np.full(network.n_lanes, -1, dtype=np.int32),
         entry=feeds == 0,
-        sensed=sensed,
+        sensed=np.zeros(network.n_lanes, dtype=np.bool_),
     )
 
 
@@ -96,24 +90,58 @@ def _mixing(network: Network, sensed: NDArray[np.bool_], road_first: NDArray[np.
     return np.where(spread, 0.8 * np.minimum(1.0, network.lane_length / MIXING_LENGTH), 0.0)
 
 
-def _set_loops(
-    network: Network, sensors: SensorTable, loops: Loops, cells: NDArray[np.int32], cell_length: FloatArray
-) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
-    """Choose per lane the stop loop nearest to the line and the advance loop furthest from it; fill ``loops.lane``."""
-    stop_loop = np.zeros(network.n_lanes, dtype=np.bool_)
-    gate = np.zeros(network.n_lanes, dtype=np.int32)
-    for x in np.argsort(sensors.distance, kind="stable"):
-        lane = int(sensors.lane[x])
-        if sensors.kind[x] == SensorKind.STOP_LOOP and not stop_loop[lane]:
-            stop_loop[lane] = True
-            loops.lane[x] = lane
-    for x in np.argsort(-sensors.distance, kind="stable"):
-        lane = int(sensors.lane[x])
-        if sensors.kind[x] == SensorKind.ADVANCE_LOOP and not gate[lane]:
-            boundary = round(float(sensors.distance[x] / cell_length[lane]))
-            gate[lane] = min(max(boundary, 1), int(cells[lane]))
-            loops.lane[x] = lane
-    return stop_loop, gate
+def trust_sensors(
+    network: Network, sensors: SensorTable, trust: FloatArray, layout: Layout, loops: Loops, cameras: Cameras
+) -> FloatArray:
+    """Set the sensors that are trusted into the lanes, as if there were no others; tables are written in place.
+
+    Parameters
+    ----------
+    trust : [X] 0 (the sensor counts as absent) to 1.
+
+    Returns
+    -------
+    sureness : [L] confidence under fresh evidence: what each kind of sensor leaves unknown, multiplied.
+    """
+    n_l = network.n_lanes
+    stop_trust, gate_trust, sight_trust = np.zeros(n_l), np.zeros(n_l), np.zeros(n_l)
+    cells = np.diff(layout.cell_ptr) - 1
+    loops.lane[:], layout.gate[:], layout.edge[:] = -1, 0, -1
+
+    stop = _first_of_lane(sensors, SensorKind.STOP_LOOP, trust, sensors.distance)
+    loops.lane[stop] = sensors.lane[stop]
+    stop_trust[sensors.lane[stop]] = trust[stop]
+    layout.stop_loop[:] = stop_trust > 0
+
+    advance = _first_of_lane(sensors, SensorKind.ADVANCE_LOOP, trust, -sensors.distance)
+    lane = sensors.lane[advance]
+    loops.lane[advance] = lane
+    gate_trust[lane] = trust[advance]
+    layout.gate[lane] = np.clip(np.round(sensors.distance[advance] / layout.cell_length[lane]), 1, cells[lane])
+
+    cameras.trust[:] = trust
+    rows = np.repeat(trust, np.diff(sensors.cover_ptr))
+    np.maximum.at(sight_trust, sensors.cover_lane, rows)
+    layout.edge[:] = layout.gate - 1
+    np.maximum.at(layout.edge, sensors.cover_lane[rows > 0], cameras.cover_cells[rows > 0] - 1)
+    layout.sensed[:] = layout.stop_loop | (layout.gate > 0) | (sight_trust > 0)
+    layout.mixing[:] = _mixing(network, layout.sensed, layout.road_first)
+    doubt = (1.0 - 0.5 * stop_trust) * (1.0 - 0.5 * gate_trust) * (1.0 - sight_trust + 0.2 * sight_trust)
+    return np.maximum(1.0 - doubt, 0.1)
+
+
+def forget_loops(layout: Layout, belief: Belief) -> None:
+    """Let go of what loops said of their presence where there are none any more."""
+    belief.head_free[~layout.stop_loop] = -1.0
+    belief.covered[layout.gate == 0] = -1.0
+    belief.over[layout.edge < 0] = 0.0
+
+
+def _first_of_lane(sensors: SensorTable, kind: SensorKind, trust: FloatArray, rank: FloatArray) -> NDArray[np.intp]:
+    """Per lane the trusted loop of a kind that comes first by ``rank``; the first of the table among equals."""
+    loops = np.flatnonzero((sensors.kind == kind) & (trust > 0))
+    loops = loops[np.argsort(rank[loops], kind="stable")]
+    return loops[np.unique(sensors.lane[loops], return_index=True)[1]]
 
 
 def make_belief(network: Network, layout: Layout) -> Belief:
@@ -153,7 +181,7 @@ def make_belief(network: Network, layout: Layout) -> Belief:
 
 
 def make_loops(sensors: SensorTable) -> Loops:
-    """Loops that have reported nothing yet; ``lane`` is filled by :func:`make_layout`."""
+    """Loops that have reported nothing yet; ``lane`` is filled by :func:`trust_sensors`."""
     n = len(sensors.sensor_id)
     return Loops(
         lane=np.full(n, -1, dtype=np.int32),
@@ -186,6 +214,7 @@ def make_cameras(network: Network, sensors: SensorTable, layout: Layout) -> Came
         cover_ptr=sensors.cover_ptr,
         cover_lane=sensors.cover_lane,
         cover_cells=sight_cells(sensors, real, layout.cell_length),
+        trust=np.ones(len(sensors.sensor_id)),
         latest=np.full(len(sensors.sensor_id), LONG_AGO),
         sight_of=np.full(network.n_lanes, -1, dtype=np.int32),
         seen=np.zeros(int(layout.cell_ptr[-1])),

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from citybrain.network import Network
     from citybrain.observations import ObservationBatch, SensorTable
     from citybrain.signals import Signals
-    from citybrain_kernels.lanes import Layout
+
+FloatArray = NDArray[np.float64]
 
 LONGEST_GAP = 120
 """Seconds that are predicted at most between two batches."""
@@ -47,13 +48,16 @@ class LaneEstimator:
         _check_sensors(network, sensors)
         self._n_lanes, self._n_stops = network.n_lanes, network.n_approach_lanes
         self._groups = signals.n_groups
-        loops = cells.make_loops(sensors)
-        layout = cells.make_layout(network, signals, sensors, loops)
+        self._network, self._sensors = network, sensors
+        layout, loops = cells.make_layout(network, signals), cells.make_loops(sensors)
+        cameras = cells.make_cameras(network, sensors, layout)
+        self._trust = np.ones(len(sensors.sensor_id))
+        sureness = cells.trust_sensors(network, sensors, self._trust, layout, loops, cameras)
         upstream = cells.make_upstream(network, layout)
-        self._street = kernel.Street(layout, upstream, network.approach_lane, _sureness(network, sensors, layout))
+        self._street = kernel.Street(layout, upstream, network.approach_lane, sureness)
         self._memory = kernel.Memory(
             loops=loops,
-            cameras=cells.make_cameras(network, sensors, layout),
+            cameras=cameras,
             belief=cells.make_belief(network, layout),
             evidence=np.full(network.n_lanes, -np.inf),
             smooth_flow=np.zeros(network.n_lanes),
@@ -66,14 +70,21 @@ class LaneEstimator:
         self._begin: int | None = None
         self._last = 0
 
-    def update(self, batch: ObservationBatch, lamps: LampState) -> TrafficState:
+    def update(self, batch: ObservationBatch, lamps: LampState, trust: FloatArray | None = None) -> TrafficState:
         """Take in one batch and return the new state.
+
+        Parameters
+        ----------
+        trust : [X] how far each sensor is believed from now on: 0 (it counts as absent) to 1. All are believed at
+            the beginning; None leaves it as it was.
 
         Raises
         ------
         ContractError
-            If time runs backwards, the lamps belong to other signals, or the batch to other sensors.
+            If time runs backwards, or lamps, batch or trust belong to another street.
         """
+        if trust is not None:
+            self._heed(trust)
         if len(lamps.aspect) != self._groups:
             raise ContractError(f"lamps of {len(lamps.aspect)} groups handed to an estimator of {self._groups}")
         if self._begin is None:
@@ -109,6 +120,19 @@ class LaneEstimator:
         return TrafficState(
             time=batch.time, turn_share=share, blocked=totals.blocked, arrivals=totals.arrivals, **lanes, **stops
         )
+
+    def _heed(self, trust: FloatArray) -> None:
+        """Leave out sensors that are trusted no more, and take back those that are again."""
+        if trust.shape != self._trust.shape or not bool(np.all((trust >= 0) & (trust <= 1))):
+            raise ContractError(f"trust must be {len(self._trust)} numbers from 0 to 1, found {trust!r}")
+        if np.array_equal(trust, self._trust):
+            return
+        self._trust[:] = trust
+        layout, memory = self._street.layout, self._memory
+        self._street.sureness[:] = cells.trust_sensors(
+            self._network, self._sensors, self._trust, layout, memory.loops, memory.cameras
+        )
+        cells.forget_loops(layout, memory.belief)
 
 
 def _sorted_rows(batch: ObservationBatch) -> kernel.Rows:
@@ -149,12 +173,3 @@ def _check_sensors(network: Network, sensors: SensorTable) -> None:
     faults += [f"a camera covers lane {lane}" for lane in sensors.cover_lane.tolist() if lane >= network.n_lanes]
     if faults:
         raise ContractError(f"the network has {network.n_lanes} lanes, but " + "; ".join(faults))
-
-
-def _sureness(network: Network, sensors: SensorTable, layout: Layout) -> NDArray[np.float64]:
-    """Confidence [L] under fresh evidence: what each kind of sensor leaves unknown, multiplied."""
-    doubt = np.ones(network.n_lanes)
-    doubt[layout.stop_loop] *= 0.5
-    doubt[layout.gate > 0] *= 0.5
-    doubt[np.unique(sensors.cover_lane)] *= 0.2
-    return np.maximum(1.0 - doubt, 0.1)

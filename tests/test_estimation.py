@@ -441,7 +441,7 @@ def test_camera_correction_matches_its_twin(seed: int) -> None:
     belief.content[first:last] = rng.random(last - first) * rng.integers(0, 3, last - first)
     cameras.seen[first : first + n] = rng.integers(0, 3, n)
     expected = slow.correct(belief.content[first:last].tolist(), cameras.seen[first:last].tolist(), n)
-    assimilation._correct(first, n, last, cameras, belief)
+    assimilation._correct(first, n, last, 1.0, cameras, belief)
     assert np.allclose(belief.content[first:last], expected, atol=TINY)
     assert not cameras.seen.any()
 

@@ -53,7 +53,8 @@ class Loops(NamedTuple):
 
     Attributes
     ----------
-    lane : [X] lane whose flow the loop measures, -1 where the sensor is no loop or another one measures the lane.
+    lane : [X] lane whose flow the loop measures; -1 where the sensor is no loop, is not trusted, or another one
+        measures the lane: of such a loop is only remembered whether it is covered.
     at_stop : [X] the loop lies at the stop line.
     reach : [X] vehicles that stand between the loop and the lane's end when a queue covers it.
     is_on : [X]; on_time : [X] begin of the last pulse [s]; off_time : [X] its end, or when the loop was built [s].
@@ -84,6 +85,7 @@ class Cameras(NamedTuple):
     ----------
     cover_ptr, cover_lane : CSR over sensors: lanes seen.
     cover_cells : [rows of cover] cells of the lane, from its end, that lie within sight.
+    trust : [X] 0 (its frames correct nothing) to 1.
     latest : [X] time of the last frame taken in [s].
     sight_of : [L] sensor whose frame is being taken in, -1 otherwise.
     seen, seen_standing : [C] scratch: vehicles in the frame.
@@ -92,6 +94,7 @@ class Cameras(NamedTuple):
     cover_ptr: Ints
     cover_lane: Ints
     cover_cells: Ints
+    trust: Floats
     latest: Floats
     sight_of: Ints
     seen: Floats
@@ -174,7 +177,7 @@ def take_pulses(
     for e in range(len(event_sensor)):
         x, t, on = event_sensor[e], event_time[e], event_on[e]
         l = loops.lane[x]
-        if l < 0 or t < now - OLDEST or t > now + CLOCK_SKEW or _known(loops, x, t, on):
+        if t < now - OLDEST or t > now + CLOCK_SKEW or _known(loops, x, t, on):
             continue
         double = on and _is_double(loops, x, t)
         r = loops.past_next[x]
@@ -183,6 +186,9 @@ def take_pulses(
         loops.past_next[x] = (r + 1) % MEMORY
         late = t < loops.last_time[x]
         loops.last_time[x] = max(loops.last_time[x], t)
+        if l < 0:
+            _follow(loops, x, t, on, late, double)
+            continue
         evidence[l] = max(evidence[l], t)
         if loops.at_stop[x]:
             green = _was_green(t, l, belief)
@@ -190,16 +196,23 @@ def take_pulses(
                 belief.departures[l] += _stop_on(loops, x, t, late, double, green, l, belief)
             else:
                 belief.departures[l] += _stop_off(loops, x, t)
-        elif on:
-            if not double:
+        else:
+            if on and not double:
                 belief.crossings[l] += 1.0
-            if not late:
-                loops.is_on[x] = True
-                if not double:
-                    loops.on_time[x] = t
-        elif not late:
-            loops.is_on[x] = False
-            loops.off_time[x] = t
+            _follow(loops, x, t, on, late, double)
+
+
+@kernel
+def _follow(loops: Loops, x: int, t: float, on: bool, late: bool, double: bool) -> None:
+    """Remember whether a loop is covered, and since when."""
+    if late:
+        return
+    loops.is_on[x] = on
+    loops.counted[x] = False
+    if not on:
+        loops.off_time[x] = t
+    elif not double:
+        loops.on_time[x] = t
 
 
 @kernel
@@ -365,6 +378,8 @@ def take_frames(
         if not last_of_sensor or t <= cameras.latest[x] or t < now - OLDEST_FRAME or t > now + CLOCK_SKEW:
             continue
         cameras.latest[x] = t
+        if cameras.trust[x] <= 0.0:
+            continue
         for k in range(cameras.cover_ptr[x], cameras.cover_ptr[x + 1]):
             cameras.sight_of[cameras.cover_lane[k]] = x
             evidence[cameras.cover_lane[k]] = max(evidence[cameras.cover_lane[k]], t)
@@ -388,7 +403,8 @@ def take_frames(
             o += 1
         for k in range(cameras.cover_ptr[x], cameras.cover_ptr[x + 1]):
             l = cameras.cover_lane[k]
-            _correct(layout.cell_ptr[l], cameras.cover_cells[k], layout.cell_ptr[l + 1], cameras, belief)
+            cells = cameras.cover_cells[k]
+            _correct(layout.cell_ptr[l], cells, layout.cell_ptr[l + 1], cameras.trust[x], cameras, belief)
             cameras.sight_of[l] = -1
 
 
@@ -421,11 +437,13 @@ def _place(
 
 
 @kernel
-def _correct(first: int, n: int, last: int, cameras: Cameras, belief: Belief) -> None:
+def _correct(first: int, n: int, last: int, trust: float, cameras: Cameras, belief: Belief) -> None:
     """Pull the first ``n`` cells of a lane towards the frame, and clear the scratch of all its cells.
 
-    A surplus beside a lack is the same vehicle seen one cell off: it is moved, not removed and added.
+    A surplus beside a lack is the same vehicle seen one cell off: it is moved, not removed and added. A camera that is
+    trusted less pulls less.
     """
+    up, down = trust * UP, trust * DOWN
     content, standing, seen = belief.content, belief.standing, cameras.seen
     for c in range(first, first + n):
         if c + 1 < last:
@@ -434,25 +452,25 @@ def _correct(first: int, n: int, last: int, cameras: Cameras, belief: Belief) ->
             beyond = c + 1 >= first + n
             if here > 0.0 and (there < 0.0 or beyond):
                 shift = min(here, content[c + 1] if beyond else -there)
-                content[c] += UP * shift
-                content[c + 1] -= UP * shift
-                seen[c] -= (1.0 - UP) * shift
+                content[c] += up * shift
+                content[c + 1] -= up * shift
+                seen[c] -= (1.0 - up) * shift
                 if not beyond:
-                    seen[c + 1] += (1.0 - UP) * shift
+                    seen[c + 1] += (1.0 - up) * shift
             elif here < 0.0 and there > 0.0 and not beyond:
                 shift = min(-here, there)
-                content[c] -= UP * shift
-                content[c + 1] += UP * shift
-                seen[c] += (1.0 - UP) * shift
-                seen[c + 1] -= (1.0 - UP) * shift
+                content[c] -= up * shift
+                content[c + 1] += up * shift
+                seen[c] += (1.0 - up) * shift
+                seen[c + 1] -= (1.0 - up) * shift
         lack = seen[c] - content[c]
-        content[c] = max(0.0, content[c] + (UP if lack > 0.0 else DOWN) * lack)
+        content[c] = max(0.0, content[c] + (up if lack > 0.0 else down) * lack)
         standing[c] = min(standing[c], content[c])
         if content[c] > 0.0 and seen[c] >= 0.5:
             # A cell without objects says nothing of speeds: a vehicle missed stands on.
             share = min(1.0, cameras.seen_standing[c] / seen[c])
             was = min(1.0, standing[c] / content[c])
-            standing[c] = content[c] * (was + STANDING_GAIN * (share - was))
+            standing[c] = content[c] * (was + trust * STANDING_GAIN * (share - was))
             belief.pace[c] = min(1.0 - share, max(belief.pace[c], 0.3))
     for c in range(first, last):
         cameras.seen[c] = 0.0
