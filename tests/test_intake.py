@@ -99,7 +99,7 @@ def test_good_rows_become_observations() -> None:
         "object_distance": [12.5],
         "object_speed": [3.25],
         "object_confidence": [0.75],
-        **dict.fromkeys(COUNT_COLUMNS, []),
+        **{name: [] for name in COUNT_COLUMNS},
     }
 
 

@@ -21,7 +21,7 @@ from citybrain_sim.sensor_profiles import (
     load_sensor_profile,
     sensor_profile_names,
 )
-from citybrain_sim.sensors import Detector, place
+from citybrain_sim.sensors import EQUIPMENTS, Detector, place
 from citybrain_sim.sumo_files import read_detectors
 from tests.sumo_nets import public_net
 
@@ -98,9 +98,43 @@ def test_camera_sees_lanes_upstream_of_a_short_stop_line_lane_but_not_through_an
     assert cover(place(street(), profile("camera", sight_m=SHORT + 5)), 0) == {2: 0.0, 3: 0.0}
 
 
-@pytest.mark.parametrize(("name", "kinds"), [("loops", {0, 1}), ("camera", {2}), ("ideal", {0, 1, 2})])
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("loops", {0, 1}),
+        ("camera", {2}),
+        ("ideal", {0, 1, 2}),
+        ("exits", {0, 3}),
+        ("counts", {4}),
+        ("camera-counts", {5}),
+    ],
+)
 def test_profile_decides_which_kinds_there_are(name: str, kinds: set[int]) -> None:
     assert set(place(street(), load_sensor_profile(name)).kind.tolist()) == kinds
+
+
+def test_exit_loops_lie_just_beyond_and_counters_where_they_count() -> None:
+    exits = place(street(), load_sensor_profile("exits"))
+    assert [name for name in exits.sensor_id if name.startswith("exit:")] == ["exit:up_0", "exit:out_0"]
+    assert exits.distance[-1] == 100 - 5
+    counts = place(street(), load_sensor_profile("counts"))
+    assert (counts.lane.tolist(), counts.distance.tolist()) == ([2, 3, 5], [SHORT - 0.5, SHORT - 0.5, 60])
+    cameras = place(street(), load_sensor_profile("camera-counts"))
+    assert [cover(cameras, x) for x in range(2)] == [{2: 0.0, 3: 0.0}, {5: 0.0}]
+
+
+def test_mixed_profile_gives_every_road_one_equipment_the_same_on_every_run() -> None:
+    network = street()
+    roads = tuple(f"{name}" for name in network.edge_id)
+    found = set()
+    for variant in range(40):
+        renamed = replace(network, edge_id=tuple(f"{road}-{variant}" for road in roads))
+        sensors = place(renamed, load_sensor_profile("mixed"))
+        assert sensors.sensor_id == place(renamed, load_sensor_profile("mixed")).sensor_id
+        on_road = {SensorKind(k) for k, lane in zip(sensors.kind, sensors.lane, strict=True) if lane in (2, 3)}
+        cameras = [SensorKind(sensors.kind[x]) for x in range(len(sensors.kind)) if 2 in cover(sensors, x)]
+        found.add(frozenset(on_road | set(cameras)))
+    assert found == set(EQUIPMENTS)
 
 
 def test_scenario_profile_takes_the_detectors_that_the_scenario_brings() -> None:
@@ -166,7 +200,8 @@ def test_detectors_of_bologna_are_all_found() -> None:
 
 
 def test_all_profiles_load() -> None:
-    assert sensor_profile_names() == ("default", "loops", "camera", "ideal", "scenario")
+    names = ("default", "loops", "camera", "ideal", "scenario", "exits", "counts", "camera-counts", "mixed")
+    assert sensor_profile_names() == names
     for name in sensor_profile_names():
         assert load_sensor_profile(name).name == name
 

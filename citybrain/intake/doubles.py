@@ -43,7 +43,7 @@ def first_of_equals(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None
 
 
 def untold_as_number(column: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Put -1 in the place of NaN (a value that was not told), for comparisons; values that are told are not negative."""
+    """Put -1 in the place of NaN (a value not told), for comparisons; values that are told are not negative."""
     return np.nan_to_num(column, nan=-1.0, posinf=np.inf)
 
 

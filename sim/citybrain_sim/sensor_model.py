@@ -1,7 +1,7 @@
 """The sensor model: what happened on the street becomes what sensors report of it, late and with errors.
 
-Seeded by the generator that is passed in; vectorised over everything that happens in a tick. Loops and cameras draw
-from generators of their own, so that the errors of one do not move with the number of the other.
+Seeded by the generator that is passed in; vectorised over everything that happens in a tick. Loops, cameras and counts
+draw from generators of their own, so that the errors of one do not move with the number of the other.
 Index letters: x sensors, c rows of the cameras' cover table, v vehicles in sight, f frames, e loop edges.
 """
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from citybrain.observations import ObservationBatch, SensorKind
 from citybrain.units import QUEUE_SPEED, TENTHS_PER_SECOND
+from citybrain_sim.count_model import CountModel
+from citybrain_sim.mailbox import Mailbox
 
 if TYPE_CHECKING:
     from citybrain.network import Network
@@ -32,8 +34,6 @@ SHORTEST_PULSE = 0.01
 """Edge noise never turns a pulse around; it lasts at least this long [s]."""
 HIGHEST_MISS = 0.95
 """A miss probability that grows with distance ends here."""
-EPSILON = 1e-6
-"""Tolerance of times [s]."""
 
 
 @dataclass(frozen=True)
@@ -53,33 +53,6 @@ class Sight:
     distance: FloatArray
     speed: FloatArray
     length: FloatArray
-
-
-class Mailbox:
-    """Holds rows until their time of arrival has come."""
-
-    def __init__(self, *columns: type[np.generic]) -> None:
-        self._arrival = np.empty(0)
-        self._none = tuple(np.empty(0, dtype=column) for column in columns)
-        self._rows: tuple[NDArray[np.generic], ...] = self._none
-
-    def post(self, arrival: FloatArray, *columns: NDArray[np.generic]) -> None:
-        """Send rows that arrive at the given times [s]."""
-        if len(arrival):
-            self._arrival = np.concatenate((self._arrival, arrival))
-            self._rows = tuple(
-                np.concatenate((old, new.astype(old.dtype))) for old, new in zip(self._rows, columns, strict=True)
-            )
-
-    def collect(self, time: float) -> tuple[NDArray[np.generic], ...]:
-        """Take out the columns of all rows that have arrived by ``time`` [s], in the order of posting."""
-        there = self._arrival <= time + EPSILON
-        if not there.any():
-            return self._none
-        taken = tuple(column[there] for column in self._rows)
-        self._arrival = self._arrival[~there]
-        self._rows = tuple(column[~there] for column in self._rows)
-        return taken
 
 
 class LoopModel:
@@ -139,8 +112,10 @@ class CameraModel:
         self._sight = sight
         self._cameras = np.flatnonzero(sensors.kind == SensorKind.CAMERA)
         rows = np.diff(sensors.cover_ptr)[self._cameras]
-        self._camera = np.repeat(np.arange(len(self._cameras)), rows)
-        self._first_row = np.cumsum(rows) - rows
+        number = np.full(len(sensors.sensor_id), -1, dtype=np.int64)
+        number[self._cameras] = np.arange(len(self._cameras))
+        self._camera = np.repeat(number, np.diff(sensors.cover_ptr))
+        self._first_row = sensors.cover_ptr[self._cameras].astype(np.int64)
         self._rows = rows
         self._lane = sensors.cover_lane.astype(np.int64)
         self._offset = sensors.cover_offset
@@ -276,9 +251,16 @@ class SensorModel:
     def __init__(
         self, network: Network, sensors: SensorTable, profile: SensorProfile, rng: np.random.Generator
     ) -> None:
-        loop_rng, camera_rng = rng.spawn(2)
+        loop_rng, camera_rng, count_rng = rng.spawn(3)
         self.loops = LoopModel(len(sensors.sensor_id), profile.loop, loop_rng)
         self.cameras = CameraModel(network, sensors, profile.camera, profile.sight_m, camera_rng)
+        self.counts = CountModel(sensors, profile.count_loop, profile.count_camera, count_rng)
+
+    def feel(self, feeler: IntArray, time: FloatArray, on: NDArray[np.bool_]) -> None:
+        """Take in true edges [E] of all feelers: per feeler in order of time, covered and left in turn."""
+        counted = self.counts.is_counter(feeler)
+        self.loops.feel(feeler[~counted], time[~counted], on[~counted])
+        self.counts.feel(feeler[counted], time[counted], on[counted])
 
     def deliver(self, time: int) -> ObservationBatch:
         """Everything that has arrived by ``time`` [tenths of a second] and was not delivered before."""
@@ -288,4 +270,5 @@ class SensorModel:
             *self.loops.collect(seconds),  # type: ignore[arg-type]  # columns of a Mailbox, in the batch's own order
             *self.cameras.collect_frames(seconds),
             *self.cameras.collect_objects(seconds),
+            *self.counts.collect(seconds),
         )

@@ -6,9 +6,10 @@ import math
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from citybrain.errors import ProfileError
+from citybrain.observations import LONGEST_INTERVAL, SHORTEST_INTERVAL
 
 PROFILE_FILE = Path(__file__).with_name("sensor_profiles.toml")
 
@@ -50,6 +51,33 @@ class CameraNoise:
 
 
 @dataclass(frozen=True)
+class CountNoise:
+    """Errors of interval counts; what each number stands for is said in ``sensor_profiles.toml``."""
+
+    interval_s: float
+    missed: float
+    doubled: float
+    lost: float
+    latency_min_s: float
+    latency_max_s: float
+
+
+@dataclass(frozen=True)
+class CountLoopNoise(CountNoise):
+    """Errors of detectors that count."""
+
+    occupancy_sd: float
+
+
+@dataclass(frozen=True)
+class CountCameraNoise(CountNoise):
+    """Errors of cameras that count."""
+
+    queue_sd: float
+    queue_sd_share: float
+
+
+@dataclass(frozen=True)
 class SensorProfile:
     """What is built on the street and how badly it sees.
 
@@ -57,6 +85,10 @@ class SensorProfile:
     ----------
     stop_loops, advance_loops : a loop on every stop-line lane just before the stop line, and one further upstream.
     cameras : a mast camera over every approach.
+    exit_loops : a loop on every lane that leaves an intersection.
+    count_loops : on every stop-line lane a detector upstream that reports interval counts.
+    camera_counts : over every approach a camera that reports interval counts.
+    mixed : every road has only one of these, or nothing; which one depends on its name.
     scenario_loops : the detectors that the scenario itself brings.
     sight_m : path length upstream of the stop line that a camera sees [m].
     """
@@ -66,12 +98,26 @@ class SensorProfile:
     stop_loops: bool
     advance_loops: bool
     cameras: bool
+    exit_loops: bool
+    count_loops: bool
+    camera_counts: bool
+    mixed: bool
     scenario_loops: bool
     sight_m: float
     loop: LoopNoise
     camera: CameraNoise
+    count_loop: CountLoopNoise
+    count_camera: CountCameraNoise
 
 
+_Row = LoopNoise | CameraNoise | CountNoise | SensorProfile
+_NOISES: dict[str, type[LoopNoise | CameraNoise | CountNoise]] = {
+    "loop": LoopNoise,
+    "camera": CameraNoise,
+    "count_loop": CountLoopNoise,
+    "count_camera": CountCameraNoise,
+}
+"""Tables of a noise, by field of a profile."""
 _RANGES: dict[str, tuple[float, float]] = {
     # shares and probabilities; a vehicle that is always missed or doubled needs no model
     "missed": (0.0, 0.9),
@@ -85,6 +131,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "position_sd_share": (0.0, 1.0),
     "confidence_sd": (0.0, 1.0),
     "false_confidence": (0.0, 1.0),
+    "lost": (0.0, 0.9),
+    "occupancy_sd": (0.0, 1.0),
+    "queue_sd_share": (0.0, 1.0),
+    # vehicles
+    "queue_sd": (0.0, 50.0),
     # metres
     "sight_m": (1.0, 1000.0),
     "far_m": (1.0, 1000.0),
@@ -95,6 +146,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "speed_sd": (0.0, 20.0),
     # seconds
     "edge_sd_s": (0.0, 5.0),
+    "interval_s": (SHORTEST_INTERVAL, LONGEST_INTERVAL),
     "latency_s": (0.0, 600.0),
     "missed_time_s": (0.1, 600.0),
     "latency_min_s": (0.0, 600.0),
@@ -131,16 +183,22 @@ def load_sensor_profile(name: str, file: Path = PROFILE_FILE) -> SensorProfile:
         allowed = ", ".join(document.get("noise", {}))
         raise ProfileError(f"{place}.noise: found {noise_name!r}; allowed: {allowed}")
     faults: list[str] = []
-    loop = _checked(LoopNoise, noise.get("loop", {}), f"{file}: noise.{noise_name}.loop", faults)
-    camera = _checked(CameraNoise, noise.get("camera", {}), f"{file}: noise.{noise_name}.camera", faults)
-    for low, high in (("latency_min_s", "latency_max_s"), ("blind_min_s", "blind_max_s")):
-        if isinstance(camera.get(low), float) and isinstance(camera.get(high), float) and camera[low] > camera[high]:
-            faults.append(f"{file}: noise.{noise_name}.camera.{low}: found {camera[low]}; at most {high} is allowed")
-    profile = _checked(SensorProfile, {**table, "name": name, "loop": 0, "camera": 0}, place, faults)
+    parts: dict[str, Any] = {}
+    for part, kind in _NOISES.items():
+        where = f"{file}: noise.{noise_name}.{part}"
+        values = _checked(kind, noise.get(part, {}), where, faults)
+        for low, high in (("latency_min_s", "latency_max_s"), ("blind_min_s", "blind_max_s")):
+            if (
+                isinstance(values.get(low), float)
+                and isinstance(values.get(high), float)
+                and values[low] > values[high]
+            ):
+                faults.append(f"{where}.{low}: found {values[low]}; at most {high} is allowed")
+        parts[part] = values
+    profile = _checked(SensorProfile, {**table, "name": name, **dict.fromkeys(_NOISES, 0)}, place, faults)
     if faults:
         raise ProfileError("\n".join(faults))
-    profile.update(loop=LoopNoise(**loop), camera=CameraNoise(**camera))
-    return SensorProfile(**profile)
+    return SensorProfile(**profile | {part: kind(**parts[part]) for part, kind in _NOISES.items()})
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -151,9 +209,6 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(document.get("profiles"), dict):
         raise ProfileError(f"{file}: has no [profiles.<name>] table; add one")
     return document
-
-
-_Row = TypeVar("_Row", LoopNoise, CameraNoise, SensorProfile)
 
 
 def _checked(row: type[_Row], table: dict[str, Any], place: str, faults: list[str]) -> dict[str, Any]:

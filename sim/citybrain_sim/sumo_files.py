@@ -13,8 +13,7 @@ from xml.sax import make_parser
 from xml.sax.saxutils import XMLGenerator, quoteattr
 
 from citybrain.errors import ScenarioError
-from citybrain.observations import SensorKind
-from citybrain_sim.sensors import Detector
+from citybrain_sim.sensors import Detector, feelers
 from citybrain_sim.sumo_xml import GZIP_MAGIC, stream
 
 if TYPE_CHECKING:
@@ -62,22 +61,22 @@ OWN_OUTPUTS = frozenset({"tripinfo-output", "vehroute-output"})
 """Outputs that every run writes into its own folder."""
 
 
-def loop_name(sensor: int) -> str:
-    """Id in SUMO of the loop that stands for a sensor."""
-    return f"citybrain_{sensor}"
+def loop_name(feeler: int) -> str:
+    """Id in SUMO of the loop that stands for a feeler."""
+    return f"citybrain_{feeler}"
 
 
 def write_loops(sensors: SensorTable, network: Network, file: Path) -> None:
-    """Write an additional file with an induction loop for every loop of the table."""
+    """Write an additional file with an induction loop for every feeler of the sensors."""
     lines = ["<additional>"]
-    for x, (kind, lane, distance) in enumerate(zip(sensors.kind, sensors.lane, sensors.distance, strict=True)):
-        if kind != SensorKind.CAMERA:
-            position = max(0.0, float(network.lane_length[lane] - distance))
-            name = quoteattr(network.lane_id[lane])
-            lines.append(
-                f'  <inductionLoop id="{loop_name(x)}" lane={name} pos="{position:.3f}" freq="1000000" '
-                f'file="{NOWHERE}" friendlyPos="true"/>'
-            )
+    felt = feelers(sensors)
+    for number, lane, distance in zip(felt.number, felt.lane, felt.distance, strict=True):
+        position = max(0.0, float(network.lane_length[lane] - distance))
+        name = quoteattr(network.lane_id[lane])
+        lines.append(
+            f'  <inductionLoop id="{loop_name(number)}" lane={name} pos="{position:.3f}" freq="1000000" '
+            f'file="{NOWHERE}" friendlyPos="true"/>'
+        )
     file.write_text("\n".join([*lines, "</additional>\n"]), encoding="utf-8")
 
 

@@ -14,9 +14,11 @@ import numpy as np
 
 from citybrain.clock import stopwatch
 from citybrain.errors import ContractError, ScenarioError
+from citybrain.observations import SensorKind
 from citybrain.units import TENTHS_PER_SECOND, to_tenths
+from citybrain_sim.mailbox import EPSILON
 from citybrain_sim.plant import PlantProgress
-from citybrain_sim.sensor_model import EPSILON, SensorModel
+from citybrain_sim.sensor_model import SensorModel
 from citybrain_sim.sensors import place
 from citybrain_sim.sumo_files import NOWHERE, output_options, read_detectors, silenced, write_loops
 from citybrain_sim.sumo_library import gui_binary, known_options, start
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 TICK = 1
 """Seconds of a tick."""
+_NOT_LOOKED_AT = np.empty(0)
 PROTOCOLS: dict[str, tuple[tuple[str, str], ...]] = {
     "modern": (),
     "classic": (("default.departspeed", "0"), ("default.departlane", "first")),
@@ -144,6 +147,7 @@ class SumoPlant:
         self._session = start(_command_line(options, folder, loops, known), folder / "sumo.log", binary)
         self._loops = LoopReader(self._session.api, self._sensors)
         self._cameras = CameraReader(self._session.api, self._sensors, network)
+        self._queues = CameraReader(self._session.api, self._sensors, network, SensorKind.CAMERA_COUNT)
         self._time = to_tenths(options.begin_s)
         self._begun = self._commanded = self._closed = False
         self._arrived = 0
@@ -273,11 +277,12 @@ class SumoPlant:
             stepped = stopwatch()
             now = float(simulation.getTime())
             self._arrived += simulation.getArrivedNumber()
-            self._model.loops.feel(*self._loops.read(now))
+            self._model.feel(*self._loops.read(now))
             self._seconds_in_sumo += stepped - began
             self._seconds_in_sensors += stopwatch() - stepped
         began = stopwatch()
         self._model.cameras.look(now, TICK, self._cameras.read())
+        self._model.counts.close(now, self._queues.queues() if self._model.counts.due(now) else _NOT_LOOKED_AT)
         self._seconds_in_sensors += stopwatch() - began
 
 

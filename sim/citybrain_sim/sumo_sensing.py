@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from citybrain.observations import SensorKind
+from citybrain.units import QUEUE_SPEED
 from citybrain_sim.sensor_model import Sight
+from citybrain_sim.sensors import feelers
 from citybrain_sim.sumo_files import loop_name
 
 if TYPE_CHECKING:
@@ -27,10 +29,10 @@ DISORDER = 20.0
 
 
 class LoopReader:
-    """Turns the vehicles on SUMO's induction loops into edges: covered, left, covered, left."""
+    """Turns the vehicles on SUMO's induction loops (one per feeler) into edges: covered, left, covered, left."""
 
     def __init__(self, api: Any, sensors: SensorTable) -> None:
-        loops = np.flatnonzero(sensors.kind != SensorKind.CAMERA).tolist()
+        loops = feelers(sensors).number.tolist()
         self._loops = [(x, loop_name(x)) for x in loops]
         self._api = api
         self._on: list[dict[str, float]] = [{} for _ in loops]
@@ -39,7 +41,7 @@ class LoopReader:
         """Visits that ended at the very end of the last step: SUMO lists them once more in the next."""
 
     def read(self, now: float) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Sensor, time [s] and covered or left of everything that happened in the step that ends ``now``.
+        """Feeler, time [s] and covered or left of everything that happened in the step that ends ``now``.
 
         Call once after every step. Overlapping visits (a vehicle that changes lanes onto the loop) are one pulse.
         """
@@ -96,14 +98,15 @@ class _WatchedLane:
 
 
 class CameraReader:
-    """Lists the vehicles within reach of the cameras."""
+    """Lists the vehicles within reach of the cameras of one kind."""
 
-    def __init__(self, api: Any, sensors: SensorTable, network: Network) -> None:
+    def __init__(self, api: Any, sensors: SensorTable, network: Network, kind: SensorKind = SensorKind.CAMERA) -> None:
         self._api = api
+        self._rows = len(sensors.cover_lane)
         self._vehicles: dict[str, tuple[int, float]] = {}
         """Number and length [m] of every vehicle ever seen."""
         covers: dict[int, list[tuple[int, float]]] = {}
-        for x in np.flatnonzero(sensors.kind == SensorKind.CAMERA).tolist():
+        for x in np.flatnonzero(sensors.kind == kind).tolist():
             for c in range(sensors.cover_ptr[x], sensors.cover_ptr[x + 1]):
                 reach = float(sensors.distance[x] - sensors.cover_offset[c])
                 covers.setdefault(int(sensors.cover_lane[c]), []).append((c, reach))
@@ -130,6 +133,12 @@ class CameraReader:
                 )
         columns = np.array(rows, dtype=np.float64).reshape(len(rows), 5).T
         return Sight(columns[0].astype(np.int64), columns[1].astype(np.int64), columns[2], columns[3], columns[4])
+
+    def queues(self) -> NDArray[np.float64]:
+        """Count the vehicles [C] that are queued now, by row of the cover table."""
+        sight = self.read()
+        queued = np.bincount(sight.cover[sight.speed < QUEUE_SPEED], minlength=self._rows)
+        return queued.astype(np.float64)
 
     def _meet(self, name: str) -> tuple[int, float]:
         vehicle = (len(self._vehicles), float(self._api.vehicle.getLength(name)))
