@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from citybrain.counters import trust_counters
 from citybrain.network import csr
 from citybrain.observations import SensorKind
 from citybrain.state import HORIZON
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from citybrain.network import Network
     from citybrain.observations import SensorTable
     from citybrain.signals import Signals
+    from citybrain_kernels.counts import Counters
 
 FloatArray = NDArray[np.float64]
 
@@ -91,7 +93,13 @@ def _mixing(network: Network, sensed: NDArray[np.bool_], road_first: NDArray[np.
 
 
 def trust_sensors(
-    network: Network, sensors: SensorTable, trust: FloatArray, layout: Layout, loops: Loops, cameras: Cameras
+    network: Network,
+    sensors: SensorTable,
+    trust: FloatArray,
+    layout: Layout,
+    loops: Loops,
+    cameras: Cameras,
+    counters: Counters,
 ) -> FloatArray:
     """Set the sensors that are trusted into the lanes, as if there were no others; tables are written in place.
 
@@ -113,20 +121,25 @@ def trust_sensors(
     stop_trust[sensors.lane[stop]] = trust[stop]
     layout.stop_loop[:] = stop_trust > 0
 
-    advance = _first_of_lane(sensors, SensorKind.ADVANCE_LOOP, trust, -sensors.distance)
-    lane = sensors.lane[advance]
-    loops.lane[advance] = lane
-    gate_trust[lane] = trust[advance]
-    layout.gate[lane] = np.clip(np.round(sensors.distance[advance] / layout.cell_length[lane]), 1, cells[lane])
+    for kind in (SensorKind.ADVANCE_LOOP, SensorKind.EXIT_LOOP):
+        loop = _first_of_lane(sensors, kind, trust, -sensors.distance)
+        loop = loop[gate_trust[sensors.lane[loop]] == 0]
+        lane = sensors.lane[loop]
+        loops.lane[loop] = lane
+        gate_trust[lane] = trust[loop]
+        layout.gate[lane] = np.clip(np.round(sensors.distance[loop] / layout.cell_length[lane]), 1, cells[lane])
 
-    cameras.trust[:] = trust
-    rows = np.repeat(trust, np.diff(sensors.cover_ptr))
+    cameras.trust[:] = np.where(sensors.kind == SensorKind.CAMERA, trust, 0.0)
+    rows = np.repeat(cameras.trust, np.diff(sensors.cover_ptr))
     np.maximum.at(sight_trust, sensors.cover_lane, rows)
     layout.edge[:] = layout.gate - 1
     np.maximum.at(layout.edge, sensors.cover_lane[rows > 0], cameras.cover_cells[rows > 0] - 1)
     layout.sensed[:] = layout.stop_loop | (layout.gate > 0) | (sight_trust > 0)
+    count_sureness = trust_counters(sensors, trust, layout.sensed, counters)
+    layout.sensed[counters.home[counters.lane >= 0]] = True
     layout.mixing[:] = _mixing(network, layout.sensed, layout.road_first)
     doubt = (1.0 - 0.5 * stop_trust) * (1.0 - 0.5 * gate_trust) * (1.0 - sight_trust + 0.2 * sight_trust)
+    doubt *= 1.0 - count_sureness
     return np.maximum(1.0 - doubt, 0.1)
 
 
@@ -134,7 +147,7 @@ def forget_loops(layout: Layout, belief: Belief) -> None:
     """Let go of what loops said of their presence where there are none any more."""
     belief.head_free[~layout.stop_loop] = -1.0
     belief.covered[layout.gate == 0] = -1.0
-    belief.over[layout.edge < 0] = 0.0
+    belief.over[(layout.edge < 0) & ~layout.sensed] = 0.0
 
 
 def _first_of_lane(sensors: SensorTable, kind: SensorKind, trust: FloatArray, rank: FloatArray) -> NDArray[np.intp]:

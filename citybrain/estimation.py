@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citybrain import cells
+from citybrain.counters import make_counters
 from citybrain.errors import ContractError
 from citybrain.state import HORIZON, TrafficState
 from citybrain.units import TENTHS_PER_SECOND
@@ -51,13 +52,15 @@ class LaneEstimator:
         self._network, self._sensors = network, sensors
         layout, loops = cells.make_layout(network, signals), cells.make_loops(sensors)
         cameras = cells.make_cameras(network, sensors, layout)
+        counters = make_counters(sensors, layout)
         self._trust = np.ones(len(sensors.sensor_id))
-        sureness = cells.trust_sensors(network, sensors, self._trust, layout, loops, cameras)
+        sureness = cells.trust_sensors(network, sensors, self._trust, layout, loops, cameras, counters)
         upstream = cells.make_upstream(network, layout)
         self._street = kernel.Street(layout, upstream, network.approach_lane, sureness)
         self._memory = kernel.Memory(
             loops=loops,
             cameras=cameras,
+            counters=counters,
             belief=cells.make_belief(network, layout),
             evidence=np.full(network.n_lanes, -np.inf),
             smooth_flow=np.zeros(network.n_lanes),
@@ -130,7 +133,7 @@ class LaneEstimator:
         self._trust[:] = trust
         layout, memory = self._street.layout, self._memory
         self._street.sureness[:] = cells.trust_sensors(
-            self._network, self._sensors, self._trust, layout, memory.loops, memory.cameras
+            self._network, self._sensors, self._trust, layout, memory.loops, memory.cameras, memory.counters
         )
         cells.forget_loops(layout, memory.belief)
 
@@ -149,6 +152,17 @@ def _sorted_rows(batch: ObservationBatch) -> kernel.Rows:
             batch.object_sensor,
         )
     )
+    counts = np.lexsort(
+        (
+            batch.count_queue,
+            batch.count_occupancy,
+            batch.count_vehicles,
+            batch.count_begin,
+            batch.count_end,
+            batch.count_lane,
+            batch.count_sensor,
+        )
+    )
     return kernel.Rows(
         event_sensor=batch.loop_sensor[events],
         event_time=batch.loop_time[events],
@@ -161,6 +175,13 @@ def _sorted_rows(batch: ObservationBatch) -> kernel.Rows:
         object_distance=batch.object_distance[objects],
         object_speed=batch.object_speed[objects],
         object_confidence=batch.object_confidence[objects],
+        count_sensor=batch.count_sensor[counts],
+        count_lane=batch.count_lane[counts],
+        count_begin=batch.count_begin[counts],
+        count_end=batch.count_end[counts],
+        count_vehicles=batch.count_vehicles[counts],
+        count_occupancy=batch.count_occupancy[counts],
+        count_queue=batch.count_queue[counts],
     )
 
 

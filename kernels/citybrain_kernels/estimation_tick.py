@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from citybrain_kernels.accelerate import Held, desk_kernel, kernel
 from citybrain_kernels.assimilation import Cameras, Loops, correct, take_loops
+from citybrain_kernels.counts import Counters, take_counts, watch_counters
 from citybrain_kernels.estimation import Upstream, foretell, sum_lanes, watch_heads
 from citybrain_kernels.lanes import Belief, Bytes, Layout, move_lanes, read_lamps
 
@@ -32,7 +33,7 @@ class Street(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """One batch, sorted: loop events, camera frames, camera objects; columns as in ``ObservationBatch``."""
+    """One batch, sorted: loop events, camera frames, camera objects, counts; columns as in ``ObservationBatch``."""
 
     event_sensor: Ints
     event_time: Floats
@@ -45,6 +46,13 @@ class Rows(NamedTuple):
     object_distance: Singles
     object_speed: Singles
     object_confidence: Singles
+    count_sensor: Ints
+    count_lane: Ints
+    count_begin: Floats
+    count_end: Floats
+    count_vehicles: Singles
+    count_occupancy: Singles
+    count_queue: Singles
 
 
 class Memory(NamedTuple):
@@ -56,6 +64,7 @@ class Memory(NamedTuple):
 
     loops: Loops
     cameras: Cameras
+    counters: Counters
     belief: Belief
     evidence: Floats
     smooth_flow: Floats
@@ -105,6 +114,8 @@ def known(rows: Rows, n_sensors: int, n_lanes: int) -> bool:
         and first_beyond(rows.frame_sensor, 0, n_sensors) < 0
         and first_beyond(rows.object_sensor, 0, n_sensors) < 0
         and first_beyond(rows.object_lane, -1, n_lanes) < 0
+        and first_beyond(rows.count_sensor, 0, n_sensors) < 0
+        and first_beyond(rows.count_lane, -1, n_lanes) < 0
     )
 
 
@@ -135,6 +146,7 @@ def estimate(
     read_lamps(now, layout, aspect, aspect_since, belief)
     take_loops(now, rows.event_sensor, rows.event_time, rows.event_on, memory.loops, belief, memory.evidence)
     move_lanes(now, seconds, steps, layout, belief)
+    watch_counters(now, steps, layout, memory.counters, belief)
     correct(
         now,
         layout,
@@ -148,6 +160,20 @@ def estimate(
         rows.object_confidence,
         memory.cameras,
         memory.loops,
+        belief,
+        memory.evidence,
+    )
+    take_counts(
+        now,
+        layout,
+        rows.count_sensor,
+        rows.count_lane,
+        rows.count_begin,
+        rows.count_end,
+        rows.count_vehicles,
+        rows.count_occupancy,
+        rows.count_queue,
+        memory.counters,
         belief,
         memory.evidence,
     )
