@@ -96,6 +96,7 @@ def trust_sensors(
     network: Network,
     sensors: SensorTable,
     trust: FloatArray,
+    sight: FloatArray,
     layout: Layout,
     loops: Loops,
     cameras: Cameras,
@@ -106,6 +107,7 @@ def trust_sensors(
     Parameters
     ----------
     trust : [X] 0 (the sensor counts as absent) to 1.
+    sight : [rows of ``cover_lane``] the same for each lane of a camera; both are multiplied.
 
     Returns
     -------
@@ -129,8 +131,8 @@ def trust_sensors(
         gate_trust[lane] = trust[loop]
         layout.gate[lane] = np.clip(np.round(sensors.distance[loop] / layout.cell_length[lane]), 1, cells[lane])
 
-    cameras.trust[:] = np.where(sensors.kind == SensorKind.CAMERA, trust, 0.0)
-    rows = np.repeat(cameras.trust, np.diff(sensors.cover_ptr))
+    believed = np.where(sensors.kind == SensorKind.CAMERA, trust, 0.0)
+    cameras.trust[:] = rows = np.repeat(believed, np.diff(sensors.cover_ptr)) * sight
     np.maximum.at(sight_trust, sensors.cover_lane, rows)
     layout.edge[:] = layout.gate - 1
     np.maximum.at(layout.edge, sensors.cover_lane[rows > 0], cameras.cover_cells[rows > 0] - 1)
@@ -227,7 +229,7 @@ def make_cameras(network: Network, sensors: SensorTable, layout: Layout) -> Came
         cover_ptr=sensors.cover_ptr,
         cover_lane=sensors.cover_lane,
         cover_cells=sight_cells(sensors, real, layout.cell_length),
-        trust=np.ones(len(sensors.sensor_id)),
+        trust=np.ones(len(sensors.cover_lane)),
         latest=np.full(len(sensors.sensor_id), LONG_AGO),
         sight_of=np.full(network.n_lanes, -1, dtype=np.int32),
         seen=np.zeros(int(layout.cell_ptr[-1])),

@@ -53,8 +53,8 @@ class LaneEstimator:
         layout, loops = cells.make_layout(network, signals), cells.make_loops(sensors)
         cameras = cells.make_cameras(network, sensors, layout)
         counters = make_counters(sensors, layout)
-        self._trust = np.ones(len(sensors.sensor_id))
-        sureness = cells.trust_sensors(network, sensors, self._trust, layout, loops, cameras, counters)
+        self._trust, self._sight = np.ones(len(sensors.sensor_id)), np.ones(len(sensors.cover_lane))
+        sureness = cells.trust_sensors(network, sensors, self._trust, self._sight, layout, loops, cameras, counters)
         upstream = cells.make_upstream(network, layout)
         self._street = kernel.Street(layout, upstream, network.approach_lane, sureness)
         self._memory = kernel.Memory(
@@ -73,21 +73,27 @@ class LaneEstimator:
         self._begin: int | None = None
         self._last = 0
 
-    def update(self, batch: ObservationBatch, lamps: LampState, trust: FloatArray | None = None) -> TrafficState:
+    def update(
+        self,
+        batch: ObservationBatch,
+        lamps: LampState,
+        trust: FloatArray | None = None,
+        sight: FloatArray | None = None,
+    ) -> TrafficState:
         """Take in one batch and return the new state.
 
         Parameters
         ----------
         trust : [X] how far each sensor is believed from now on: 0 (it counts as absent) to 1. All are believed at
             the beginning; None leaves it as it was.
+        sight : [rows of ``cover_lane``] the same for each lane of each camera; both are multiplied.
 
         Raises
         ------
         ContractError
             If time runs backwards, or lamps, batch or trust belong to another street.
         """
-        if trust is not None:
-            self._heed(trust)
+        self._heed(self._trust if trust is None else trust, self._sight if sight is None else sight)
         if len(lamps.aspect) != self._groups:
             raise ContractError(f"lamps of {len(lamps.aspect)} groups handed to an estimator of {self._groups}")
         if self._begin is None:
@@ -124,16 +130,24 @@ class LaneEstimator:
             time=batch.time, turn_share=share, blocked=totals.blocked, arrivals=totals.arrivals, **lanes, **stops
         )
 
-    def _heed(self, trust: FloatArray) -> None:
+    def _heed(self, trust: FloatArray, sight: FloatArray) -> None:
         """Leave out sensors that are trusted no more, and take back those that are again."""
-        if trust.shape != self._trust.shape or not bool(np.all((trust >= 0) & (trust <= 1))):
-            raise ContractError(f"trust must be {len(self._trust)} numbers from 0 to 1, found {trust!r}")
-        if np.array_equal(trust, self._trust):
+        for name, old, new in (("trust", self._trust, trust), ("sight", self._sight, sight)):
+            if new.shape != old.shape or not bool(np.all((new >= 0) & (new <= 1))):
+                raise ContractError(f"{name} must be {len(old)} numbers from 0 to 1, found {new!r}")
+        if np.array_equal(trust, self._trust) and np.array_equal(sight, self._sight):
             return
-        self._trust[:] = trust
+        self._trust[:], self._sight[:] = trust, sight
         layout, memory = self._street.layout, self._memory
         self._street.sureness[:] = cells.trust_sensors(
-            self._network, self._sensors, self._trust, layout, memory.loops, memory.cameras, memory.counters
+            self._network,
+            self._sensors,
+            self._trust,
+            self._sight,
+            layout,
+            memory.loops,
+            memory.cameras,
+            memory.counters,
         )
         cells.forget_loops(layout, memory.belief)
 

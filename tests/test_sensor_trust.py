@@ -186,3 +186,16 @@ def test_rows_of_a_batch_are_not_touched() -> None:
         given_batch, lamps(1, Aspect.RED), np.zeros(2)
     )
     assert all(np.array_equal(value, vars(given_batch)[name]) for name, value in before.items())
+
+
+def test_lane_that_a_camera_has_lost_is_left_alone() -> None:
+    light = lamps(0, Aspect.RED)
+    estimator = LaneEstimator(small_network(), small_signals(), sensors(STOP, CAMERA))
+    for second in range(4):
+        before = estimator.update(batch(second, [], JAM, 1), light)
+    for second in range(4, 8):
+        lost = estimator.update(batch(second, [], [], 1), light, sight=np.zeros(1))
+    assert lost.queue[0] == pytest.approx(float(before.queue[0]), abs=0.5)
+    assert lost.confidence[0] < before.confidence[0]
+    with pytest.raises(ContractError, match="sight must be 1 numbers"):
+        estimator.update(batch(8, [], [], 1), light, sight=np.ones(2))

@@ -85,7 +85,7 @@ class Cameras(NamedTuple):
     ----------
     cover_ptr, cover_lane : CSR over sensors: lanes seen.
     cover_cells : [rows of cover] cells of the lane, from its end, that lie within sight.
-    trust : [X] 0 (its frames correct nothing) to 1.
+    trust : [rows of cover] 0 (frames do not correct the lane) to 1.
     latest : [X] time of the last frame taken in [s].
     sight_of : [L] sensor whose frame is being taken in, -1 otherwise.
     seen, seen_standing : [C] scratch: vehicles in the frame.
@@ -378,11 +378,10 @@ def take_frames(
         if not last_of_sensor or t <= cameras.latest[x] or t < now - OLDEST_FRAME or t > now + CLOCK_SKEW:
             continue
         cameras.latest[x] = t
-        if cameras.trust[x] <= 0.0:
-            continue
         for k in range(cameras.cover_ptr[x], cameras.cover_ptr[x + 1]):
-            cameras.sight_of[cameras.cover_lane[k]] = x
-            evidence[cameras.cover_lane[k]] = max(evidence[cameras.cover_lane[k]], t)
+            if cameras.trust[k] > 0.0:
+                cameras.sight_of[cameras.cover_lane[k]] = x
+                evidence[cameras.cover_lane[k]] = max(evidence[cameras.cover_lane[k]], t)
         while o < len(object_sensor) and (object_sensor[o] < x or (object_sensor[o] == x and object_time[o] < t)):
             o += 1
         while o < len(object_sensor) and object_sensor[o] == x and object_time[o] == t:
@@ -403,8 +402,9 @@ def take_frames(
             o += 1
         for k in range(cameras.cover_ptr[x], cameras.cover_ptr[x + 1]):
             l = cameras.cover_lane[k]
-            cells = cameras.cover_cells[k]
-            _correct(layout.cell_ptr[l], cells, layout.cell_ptr[l + 1], cameras.trust[x], cameras, belief)
+            if cameras.trust[k] > 0.0:
+                cells = cameras.cover_cells[k]
+                _correct(layout.cell_ptr[l], cells, layout.cell_ptr[l + 1], cameras.trust[k], cameras, belief)
             cameras.sight_of[l] = -1
 
 
