@@ -15,6 +15,7 @@ from citybrain.errors import InputError
 from citybrain_api import options as opt
 from citybrain_api.conformance_commands import conformance_app
 from citybrain_api.controller_commands import controller as run_controller
+from citybrain_api.event_commands import events as read_events
 from citybrain_api.failures import BAD_INPUT, FAILED, clear_errors, tell, tell_failures
 from citybrain_api.key_commands import keys_app
 from citybrain_api.ledger_commands import ledger_app
@@ -182,6 +183,7 @@ app.add_typer(plan_app, name="plan", rich_help_panel=SERVICE)
 app.add_typer(ledger_app, name="ledger", rich_help_panel=SERVICE)
 
 
+app.command("events")(read_events)
 @app.command()
 def version() -> None:
     """Print the version."""

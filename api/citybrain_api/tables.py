@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -165,3 +165,38 @@ def doctor(checks: Iterable[Check]) -> Table:
         text = f"{check.found}\n-> {check.remedy}" if check.remedy else check.found
         table.add_row(check.name, f"[{style[check.status]}]{check.status}[/]", escape(text))
     return table
+
+
+def phases(rows: Sequence[dict[str, Any]]) -> Table:
+    """Make a table of what a controller's log says, a row per phase (``citybrain.eventlog.report.summary``)."""
+    table = Table(
+        title="Phases of the log",
+        caption="arrivals: actuations of advance detectors; queues in vehicles: what the estimator believed",
+        box=box.SIMPLE_HEAD,
+    )
+    heads = {
+        "device": "controller",
+        "phase": "phase",
+        "cycles": "cycles",
+        "arrivals": "arrivals",
+        "arrivals_on_green": "on green",
+        "departures": "departures",
+        "judged": "judged",
+        "split_failures": "split failures",
+        "queue_at_green": "queue at green",
+        "longest_queue": "longest",
+        "queue_left": "left",
+    }
+    for name, head in heads.items():
+        table.add_column(head, justify="left" if name == "device" else "right")
+    for row in rows:
+        table.add_row(*(_phase_cell(name, row[name]) for name in heads))
+    return table
+
+
+def _phase_cell(name: str, value: Any) -> str:
+    if value is None:
+        return UNKNOWN
+    if name == "arrivals_on_green":
+        return f"{100 * value:.0f} %"
+    return f"{value:.1f}" if isinstance(value, float) else escape(str(value))

@@ -1,0 +1,1 @@
+"""High-resolution controller events, read: what a controller's own log says of its traffic."""
