@@ -1,7 +1,8 @@
 """A child process that uses the store alone, as hard as it can, and its parent that kills it: see crash.
 
-It posts, ticks with plans, acknowledges, saves checkpoints and moves ticks into the archive, all at once, with a clock
-that jumps back now and then. It tells the parent over a pipe what it would have acknowledged, after the write is done.
+It posts, ticks with plans, acknowledges, saves checkpoints and moves what is old into the archive, all at once, with a
+clock that jumps back now and then. It tells the parent over a pipe what it would have acknowledged, after the write is
+done.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from citybrain.plans.plan import with_seq
 from citybrain.randomness import generator
 from citybrain.storage import archive
 from citybrain.storage.ledger import canonical
+from citybrain.storage.sealing import DAY
 from citybrain.storage.store import NewEntry, NewPlan, Store, StoredPlan, TickRecord, open_store
 from citybrain.storage.writer import Writer
 
@@ -119,11 +121,12 @@ def keep_memory(time: int, store: Store) -> None:
 
 
 def move(store: Store, folder: Path) -> None:
-    """Move old ticks into the archive again and again."""
+    """Move old ticks into the archive again and again, and now and then seal all there is of the ledger."""
     pause = threading.Event()
     while True:
-        store.archive(10**9, folder)
-        pause.wait(0.02)
+        for before in (*9 * (DAY - 1,), 10**9):
+            store.archive(before, folder)
+            pause.wait(0.02)
 
 
 # ---- the parent

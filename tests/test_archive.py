@@ -15,7 +15,7 @@ import pytest
 
 from citybrain.clock import StreetClock
 from citybrain.errors import StoreError
-from citybrain.live.archivist import KEPT, Archivist
+from citybrain.live.archivist import DAYS, Archivist
 from citybrain.storage import archive
 from citybrain.storage.store import Store, open_store
 from tests.store_helpers import draft, numbered, tick, until
@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_written(store: Store, tmp_path: Path) -> None:
 CHILD = """
 import json, os, shutil, signal, sys
 from pathlib import Path
-from citybrain.storage import archive
+from citybrain.storage import archive, parquet_files
 from citybrain.storage.session import Session
 from citybrain.storage.store import open_store
 
@@ -162,7 +162,7 @@ def dying(step, function, counter):
 
 def attempt(folder, step):
     counter = [0]
-    archive._flush = dying(step, archive._flush, counter)
+    parquet_files.flush = dying(step, parquet_files.flush, counter)
     Session.each = dying(step, Session.each, counter)
     with open_store(folder) as store:
         store.archive(75, folder.parent / "old")
@@ -207,11 +207,11 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(folder: Path, tmp_path: P
     assert moved == {0, 4}
 
 
-def test_the_archivist_moves_what_is_older_than_a_day_and_bears_a_folder_that_is_none(
+def test_the_archivist_moves_what_is_older_than_some_days_and_bears_a_folder_that_is_none(
     store: Store, folder: Path
 ) -> None:
     before = contents(store)
-    now = StreetClock(KEPT + 60)
+    now = StreetClock(DAYS * 864_000 + 60)
     (folder / "taken").write_text("a file where a folder is wanted")
     with Archivist(store, now, folder / "taken"):
         pass

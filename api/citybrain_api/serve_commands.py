@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from citybrain.errors import InputError
+from citybrain.live.archivist import DAYS
 from citybrain_api import options as opt
 from citybrain_api.failures import clear_errors, tell
 from citybrain_api.key_commands import DATA
@@ -55,6 +56,9 @@ def serve(
         str, typer.Option(help="Address to listen on. Others than loopback belong behind a proxy that speaks TLS.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = PORT,
+    keep_days: Annotated[
+        int, typer.Option(min=1, max=36500, help="Days that stay in the database; older ones go to Parquet files.")
+    ] = DAYS,
     mqtt: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Take observations from this broker too: mqtt://host or mqtts://user@host."),
@@ -98,7 +102,7 @@ def serve(
 
             site, table = read_street(scenario, controller, sensors, profile)
             about = about_service(scenario, controller, sensors, profile)
-            run(site, table, about, store, listener, log_level, mqtt, _archive(data))
+            run(site, table, about, store, listener, log_level, mqtt, (_archive(data), keep_days))
         tell("stopped in order; all that was acknowledged is kept, and the next start goes on from here")
 
 
@@ -110,7 +114,7 @@ def run(
     listener: socket.socket,
     log_level: str,
     mqtt: str | None,
-    archive: Path,
+    archive: tuple[Path, int],
 ) -> None:
     """Open the live room and serve it on a socket until SIGINT or SIGTERM, then stop it in order.
 
@@ -118,7 +122,7 @@ def run(
     ----------
     about : as :func:`about_service` gives it.
     mqtt : address of a broker whose observations are taken in too.
-    archive : folder for ticks and posts that are older than a day.
+    archive : folder for what is older than so many days.
 
     Raises
     ------
@@ -144,7 +148,7 @@ def run(
         server = make_server(app, settings)
         live.start(about)
         tell(f"{len(live.intersections)} intersections at {url_of(listener)} under {controller}; Ctrl-C stops")
-        with _mqtt_intake(mqtt, live, log), Archivist(store, live.clock, archive):
+        with _mqtt_intake(mqtt, live, log), Archivist(store, live.clock, *archive):
             server.run(sockets=[listener])
     finally:
         live.stop()

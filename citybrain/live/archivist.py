@@ -14,20 +14,25 @@ if TYPE_CHECKING:
     from citybrain.clock import Clock
     from citybrain.storage.store import Store
 
-KEPT = 24 * 36_000
-"""Ticks and posts of the last day stay in the store [tenths]."""
+DAYS = 3
+"""Days that stay in the store: a weekend, for posts that are repeated on Monday."""
+_DAY = 24 * 36_000
 EVERY_S = 3600.0
 _LOG = logging.getLogger(__name__)
 
 
 class Archivist:
-    """Moves ticks and posts that are older than a day into a folder; a context manager.
+    """Moves what is older than some days into a folder; a context manager.
 
     What cannot be moved stays where it is, and is tried again an hour later.
+
+    Parameters
+    ----------
+    days : what is younger stays in the store; of ledger, plans and acknowledgements the day (UTC) before those too.
     """
 
-    def __init__(self, store: Store, clock: Clock, folder: Path) -> None:
-        self._store, self._clock, self._folder = store, clock, folder
+    def __init__(self, store: Store, clock: Clock, folder: Path, days: int = DAYS) -> None:
+        self._store, self._clock, self._folder, self._kept = store, clock, folder, days * _DAY
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="citybrain-archive", daemon=True)
 
@@ -46,10 +51,10 @@ class Archivist:
     def _run(self) -> None:
         while True:
             try:
-                moved = self._store.archive(self._clock.now() - KEPT, self._folder)
+                moved = self._store.archive(self._clock.now() - self._kept, self._folder)
                 if moved:
-                    _LOG.info("%s ticks moved to %s", moved, self._folder)
+                    _LOG.info("%s ticks and entries of the ledger moved to %s", moved, self._folder)
             except StoreError as error:
-                _LOG.error("old ticks stay in the store: %s", error)
+                _LOG.error("what is old stays in the store: %s", error)
             if self._over.wait(EVERY_S):
                 return

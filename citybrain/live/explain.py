@@ -119,8 +119,8 @@ def explain(store: Store, intersection: str, time: int, street: Street | None = 
         If the record is damaged or of another street.
     """
     entries = store.entries_for(intersection, time - LONGEST_PLAN, time + MINUTE)
-    made = [entry.document for entry in entries if entry.kind == "plan"]
-    plans = [(document, store.plan(intersection, document["seq"])) for document in made]
+    told = store.plans_told(entries)
+    plans = [(entry.document, told.get(entry.n)) for entry in entries if entry.kind == "plan"]
     valid = [(document, stored) for document, stored in plans if stored and stored.document["valid_from"] <= time]
     reasons, stored = valid[-1] if valid else ({}, None)
     plan = None if stored is None else stored.document
@@ -173,11 +173,8 @@ def replay_minute(store: Store, street: Street, time: int, length: int = MINUTE)
 
 def _kept(store: Store, intersection: str, tick: int) -> dict[str, Any] | None:
     """Plan that a tick made for an intersection."""
-    for entry in store.entries_for(intersection, tick, tick + 1):
-        if entry.kind == "plan":
-            stored = store.plan(intersection, entry.document["seq"])
-            return None if stored is None else stored.document
-    return None
+    told = store.plans_told(store.entries_for(intersection, tick, tick + 1))
+    return next((stored.document for stored in told.values()), None)
 
 
 def _content(plan: dict[str, Any]) -> dict[str, Any]:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from citybrain.errors import StoreError
+from citybrain.storage import parquet_files
 from citybrain.storage.rows import Checkpoint, StoredBatch, StoredTick
 from citybrain.storage.session import Session
 
@@ -90,7 +88,8 @@ def _move_piece(session: Session, piece: Piece, ticks: list[tuple[int, int, list
         "checkpoints": [number for (number,) in checkpoints],
     }
     for kind, some in numbers.items():
-        _write(piece, kind, session.among(_STATEMENTS[kind], some, _ROWS_A_PART))
+        parts: Iterable[parquet_files.Rows] = session.among(_STATEMENTS[kind], some, _ROWS_A_PART)
+        parquet_files.write(path_of(piece, kind), _SCHEMAS[kind], _decoded(parts) if kind == "ticks" else parts)
     times = [time for _, time, _ in ticks]
     batches = numbers["batches"] or [0]
     with session.transaction():
@@ -130,33 +129,10 @@ def _pieces(session: Session, which: str, *values: int) -> list[Piece]:
     return [(session.home / folder, first) for folder, first in rows]
 
 
-def _write(piece: Piece, kind: str, parts: Iterable[Sequence[Sequence[Any]]]) -> None:
-    """Write one file of a piece from parts that fit into memory; it is whole and on disk when this returns.
-
-    Raises
-    ------
-    StoreError
-        If the folder cannot be written.
-    """
-    path, schema = path_of(piece, kind), _SCHEMAS[kind]
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
-            for part in parts:
-                writer.write_table(_table(part, schema))
-        _flush(unfinished)
-        unfinished.replace(path)
-        _flush(path.parent)
-    except OSError as error:
-        raise StoreError(f"archive {path}: {error.strerror or error}; make room or name another folder") from error
-
-
-def _table(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Table:
-    columns: list[Any] = list(zip(*rows, strict=True))
-    if "taken" in schema.names:
-        columns[schema.get_field_index("taken")] = [json.loads(row[schema.get_field_index("taken")]) for row in rows]
-    return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+def _decoded(parts: Iterable[parquet_files.Rows]) -> Iterator[parquet_files.Rows]:
+    """Ticks as rows of the file: the list of batches as a list."""
+    for part in parts:
+        yield [(number, time, json.loads(taken), inputs) for number, time, taken, inputs in part]
 
 
 def read_ticks(pieces: Iterable[Piece], from_time: int, to_time: int) -> dict[int, StoredTick]:
@@ -175,24 +151,11 @@ def read_batches(pieces: Iterable[Piece], numbers: Sequence[int]) -> dict[int, S
 def read_checkpoint(pieces: Iterable[Piece], before_time: int) -> Checkpoint | None:
     """Last checkpoint with time <= ``before_time``; the pieces come newest first."""
     for piece in pieces:
-        rows = list(_read(piece, "checkpoints", [("time", "<=", before_time)]))
+        rows = _read(piece, "checkpoints", [("time", "<=", before_time)])
         if rows:
             return Checkpoint(**rows[-1])
     return None
 
 
-def _read(piece: Piece, kind: str, wanted: list[tuple[str, str, Any]]) -> Iterator[dict[str, Any]]:
-    path = path_of(piece, kind)
-    try:
-        rows: list[dict[str, Any]] = pq.read_table(path, schema=_SCHEMAS[kind], filters=wanted).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"archive {path} cannot be read: {error}; restore it from a backup") from error
-    yield from rows
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _read(piece: Piece, kind: str, wanted: list[tuple[str, str, Any]]) -> list[dict[str, Any]]:
+    return parquet_files.read(path_of(piece, kind), _SCHEMAS[kind], wanted)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from citybrain.plans.plan import plan_id
 from citybrain.storage.ledger import GENESIS, LedgerEntry, canonical, verify
-from citybrain.storage.store import Store
+from citybrain.storage.store import Store, StoredPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,12 @@ def _further(store: Store, done: Audit, page: Sequence[LedgerEntry], known: tupl
     broken = verify(page, done.entries, done.head)
     good = page if broken is None else page[: broken - done.entries - 1]
     head, plans = done.head, done.plans
+    kept = store.plans_told(good)
     for entry in good:
         fault = None
         if entry.kind == "plan":
             plans += 1
-            fault = _plan_fault(store, entry)
+            fault = _plan_fault(kept.get(entry.n), entry)
         if known is not None and entry.n == known[0] and entry.hash != known[1]:
             fault = f"entry {entry.n} has another hash than the one noted: the ledger was written anew"
         if fault is not None:
@@ -68,14 +69,14 @@ def _further(store: Store, done: Audit, page: Sequence[LedgerEntry], known: tupl
     return Audit(done.entries + len(good), plans, head, fault)
 
 
-def _plan_fault(store: Store, entry: LedgerEntry) -> str | None:
+def _plan_fault(plan: StoredPlan | None, entry: LedgerEntry) -> str | None:
     told = entry.document
-    plan = store.plan(entry.intersection or "", told["seq"])
     where = f"plan {told['seq']} of {entry.intersection}, told of by entry {entry.n},"
     if plan is None:
         return f"{where} is gone"
     try:
         same = plan.plan_id == plan_id(plan.document) == told["plan_id"] and canonical(plan.document) == plan.text
+        same &= (plan.intersection, plan.seq) == (entry.intersection, told["seq"])
     except (ValueError, TypeError, AttributeError):  # no JSON object any more
         same = False
     return None if same else f"{where} is not what was published"

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from citybrain.errors import InputError
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 # {number}: 64-bit integer; {serial}: one that the database hands out, ascending, never twice; {strict}: table options.
 TABLES = """
@@ -42,6 +42,10 @@ CREATE INDEX checkpoints_by_time ON checkpoints (time);
 CREATE TABLE archives (first_tick {number} PRIMARY KEY, last_tick {number} NOT NULL, first_time {number} NOT NULL,
   last_time {number} NOT NULL, first_batch {number} NOT NULL, last_batch {number} NOT NULL, folder TEXT NOT NULL)
   {strict};
+CREATE TABLE volumes (number {number} PRIMARY KEY, folder TEXT NOT NULL, day TEXT NOT NULL,
+  first_entry {number} NOT NULL, last_entry {number} NOT NULL, hash TEXT NOT NULL,
+  first_at {number} NOT NULL, last_at {number} NOT NULL,
+  plans {number} NOT NULL, first_ack {number} NOT NULL, last_ack {number} NOT NULL) {strict};
 CREATE TABLE spare (data {bytes} NOT NULL) {strict};
 """
 

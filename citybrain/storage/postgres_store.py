@@ -29,8 +29,17 @@ _TYPES = {
 _APPEND_ONLY = """
 CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN RAISE integrity_constraint_violation USING MESSAGE = 'append-only'; END $$;
-CREATE TRIGGER ledger_keeps_entries BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger
-  EXECUTE FUNCTION ledger_is_append_only();
+CREATE TRIGGER ledger_keeps_words BEFORE UPDATE OR TRUNCATE ON ledger EXECUTE FUNCTION ledger_is_append_only();
+CREATE TRIGGER volumes_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON volumes EXECUTE FUNCTION ledger_is_append_only();
+CREATE FUNCTION ledger_forgets_what_is_sealed() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN
+    IF OLD.n > (SELECT COALESCE(MAX(last_entry), 0) FROM volumes) THEN
+      RAISE integrity_constraint_violation USING MESSAGE = 'append-only';
+    END IF;
+    RETURN OLD;
+  END $$;
+CREATE TRIGGER ledger_keeps_entries BEFORE DELETE ON ledger
+  FOR EACH ROW EXECUTE FUNCTION ledger_forgets_what_is_sealed();
 """
 
 

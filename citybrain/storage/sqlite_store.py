@@ -14,10 +14,14 @@ FILE = "citybrain.db"
 WAIT_S = 30.0
 """How long a writer waits for one in another process."""
 
-_APPEND_ONLY = """
-CREATE TRIGGER ledger_keeps_entries BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'append-only'); END;
-CREATE TRIGGER ledger_keeps_words BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'append-only'); END;
-"""
+_NO = "BEGIN SELECT RAISE(ABORT, 'append-only'); END"
+_SEALED = "SELECT COALESCE(MAX(last_entry), 0) FROM volumes"
+_APPEND_ONLY = (
+    f"CREATE TRIGGER ledger_keeps_entries BEFORE DELETE ON ledger WHEN OLD.n > ({_SEALED}) {_NO}",
+    f"CREATE TRIGGER ledger_keeps_words BEFORE UPDATE ON ledger {_NO}",
+    f"CREATE TRIGGER volumes_stay BEFORE DELETE ON volumes {_NO}",
+    f"CREATE TRIGGER volumes_keep_words BEFORE UPDATE ON volumes {_NO}",
+)
 _TYPES = {"number": "INTEGER", "serial": "INTEGER PRIMARY KEY AUTOINCREMENT", "bytes": "BLOB", "strict": "STRICT"}
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full: make room, writing goes on by itself",
@@ -89,7 +93,7 @@ class SqliteDatabase:
     def _make_tables(self, cursor: Any) -> None:
         for statement in TABLES.format(**_TYPES).split(";"):
             cursor.execute(statement)
-        for statement in _APPEND_ONLY.strip().splitlines():
+        for statement in _APPEND_ONLY:
             cursor.execute(statement)
         cursor.execute("INSERT INTO about VALUES (?)", (SCHEMA_VERSION,))
 

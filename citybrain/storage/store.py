@@ -14,6 +14,7 @@ from typing import Any
 
 from citybrain.errors import ContractError, StoreError
 from citybrain.storage import archive as pieces
+from citybrain.storage import sealing, volumes
 from citybrain.storage.ledger import LedgerEntry, NewEntry
 from citybrain.storage.office import Office, json_text
 from citybrain.storage.rows import (
@@ -29,6 +30,7 @@ from citybrain.storage.rows import (
     StoredTick,
     TickRecord,
 )
+from citybrain.storage.told import kept_plans
 
 __all__ = [
     "Checkpoint",
@@ -207,25 +209,47 @@ class Store(Office):
 
     def plan(self, intersection: str, seq: int) -> StoredPlan | None:
         """One published plan."""
-        rows = self.rows(_PLANS + "WHERE intersection = ? AND seq = ?", intersection, seq)
-        return StoredPlan(*rows[0]) if rows else None
+        found = self.plans(intersection, seq + 1, 1)
+        return found[0] if found and found[0].seq == seq else None
+
+    def plans_told(self, entries: Sequence[LedgerEntry]) -> dict[int, StoredPlan]:
+        """Plans that entries of the ledger tell of, by the entry's number."""
+        found = kept_plans(self, entries)
+        left = [entry.n for entry in entries if entry.kind == "plan" and entry.n not in found]
+        return found | volumes.plans_told(self, left)
 
     def plans(self, intersection: str, before_seq: int | None = None, limit: int = 100) -> list[StoredPlan]:
         """List an intersection's plans, newest first, only those with a smaller ``seq`` where one is given."""
-        before = _EVER if before_seq is None else before_seq
+        last = self.rows("SELECT last FROM sequences WHERE intersection = ?", intersection)
+        if not last:
+            return []
+        before = last[0][0] + 1 if before_seq is None else min(before_seq, last[0][0] + 1)
         rows = self.rows(
             _PLANS + "WHERE intersection = ? AND seq < ? ORDER BY seq DESC LIMIT ?", intersection, before, limit
         )
-        return [StoredPlan(*row) for row in rows]
+        found = [StoredPlan(*row) for row in rows]
+        oldest = found[-1].seq if found else before
+        if len(found) < limit and oldest > 1:
+            found += volumes.plans(self, intersection, oldest, limit - len(found))
+        return found
 
     def latest_plans(self) -> dict[str, StoredPlan]:
         """Return the newest plan of every intersection that ever had one."""
+        last: dict[str, int] = dict(self.rows("SELECT intersection, last FROM sequences"))
         rows = self.rows(_PLANS + "JOIN sequences ON sequences.intersection = plans.intersection AND last = seq")
-        return {row[0]: StoredPlan(*row) for row in rows}
+        found = {row[0]: StoredPlan(*row) for row in rows}
+        sealed = {name: seq for name, seq in last.items() if name not in found}
+        return found | volumes.newest_plans(self, sealed)
+
+    def intersections(self) -> frozenset[str]:
+        """Intersections that ever had a plan."""
+        return frozenset(name for (name,) in self.rows("SELECT intersection FROM sequences"))
 
     def n_plans(self) -> int:
-        """Count all plans ever published."""
-        return int(self.rows("SELECT COUNT(*) FROM plans")[0][0])
+        """Count all plans ever published; within ``transaction()``, since sealing may go on meanwhile."""
+        first = self.rows("SELECT MIN(n) FROM ledger")[0][0]
+        kept = int(self.rows("SELECT COUNT(*) FROM plans")[0][0])
+        return kept + volumes.n_plans(self, _EVER if first is None else first)
 
     def add_ack(self, intersection: str, at: int, document: Mapping[str, Any]) -> int:
         """Keep an acknowledgement; gives its number."""
@@ -238,13 +262,13 @@ class Store(Office):
 
     def acks(self, intersection: str, from_time: int, to_time: int) -> list[StoredAck]:
         """Acknowledgements of an intersection with ``from_time`` <= at < ``to_time``, in the order they were kept."""
-        rows = self.rows(
-            _ACKS + "WHERE intersection = ? AND at >= ? AND at < ? ORDER BY number", intersection, from_time, to_time
-        )
-        return [StoredAck(*row) for row in rows]
+        rows = self.rows(_ACKS + "WHERE intersection = ? AND at >= ? AND at < ?", intersection, from_time, to_time)
+        found = {row[0]: StoredAck(*row) for row in rows}
+        found |= {ack.number: ack for ack in volumes.acks(self, intersection, from_time, to_time)}
+        return [found[number] for number in sorted(found)]
 
     def acks_after(self, number: int) -> list[StoredAck]:
-        """All acknowledgements kept after the one with this number: what no tick has seen yet after a restart."""
+        """All acknowledgements after the one with this number that are not sealed: what no tick has seen yet."""
         return [StoredAck(*row) for row in self.rows(_ACKS + "WHERE number > ? ORDER BY number", number)]
 
     def save_checkpoint(self, time: int, data: bytes, version: str) -> None:
@@ -264,19 +288,20 @@ class Store(Office):
         return pieces.read_checkpoint(pieces.newest_first(self), latest)
 
     def archive(self, before_time: int, folder: Path) -> int:
-        """Move ticks older than ``before_time``, their batches and checkpoints into Parquet files; gives how many.
+        """Move into Parquet files what is older than ``before_time``; gives how many ticks and entries of the ledger.
 
-        What a restart needs stays: the newest checkpoint and every tick after it. ``ticks``, ``batches`` and
-        ``checkpoint`` go on finding what was moved. Safe against a crash at any moment: files first, whole and
-        flushed, then one transaction per piece that forgets the rows. Not for use inside ``transaction()``, which it
-        would hold up.
+        Ticks go with their batches and checkpoints; what a restart needs stays, the newest checkpoint and every tick
+        after it. Of days (UTC) that were over before ``before_time``, ledger, plans and acknowledgements are sealed.
+        Every reading method goes on finding what was moved, but for ``batch_verdict`` and what is said to be of the
+        database alone. Safe against a crash at any moment: files first, whole and flushed, then short transactions
+        that forget the rows. Not for use inside ``transaction()``, which it would hold up; by one process at a time.
 
         Raises
         ------
         StoreError
             If a file or the store cannot be written; what was moved so far stays moved.
         """
-        return pieces.move(self, before_time, folder)
+        return pieces.move(self, before_time, folder) + sealing.seal(self, before_time, folder)
 
 
 def _tick(row: Sequence[Any]) -> StoredTick:
