@@ -147,6 +147,66 @@ TABLES: dict[str, Table] = {
             Column("share", pa.float32(), "0 to 1", "share of the lane's departures that take it"),
         ),
     ),
+    "city": Table(
+        "a minute: figures of the whole city ([city.md](city.md))",
+        (
+            _TIME,
+            Column("vehicles", pa.float64(), "veh", "vehicles in network, mean over the minute"),
+            Column("low", pa.float64(), "veh", "lower end of their 95 % interval"),
+            Column("high", pa.float64(), "veh", "its upper end"),
+            Column("counted", pa.float64(), "0 to 1", "share of the network's edge that loops count"),
+            Column("queue", pa.float64(), "veh", "vehicles stopped or creeping now"),
+            Column("delay_index", pa.float64(), "", "congestion delay index of the last five minutes"),
+            Column("travel_time_index", pa.float64(), "", "travel time index of the last five minutes"),
+            Column("level", pa.string(), "", "what the delay index is called"),
+            Column("severe_minutes", pa.int32(), "min", "severe congestion today"),
+        ),
+    ),
+    "city_districts": Table(
+        "a minute and district",
+        (
+            _TIME,
+            Column("district", pa.string(), "", "district"),
+            Column("vehicles", pa.float64(), "veh", "sum over its lanes, mean over the minute"),
+            Column("delay_index", pa.float64(), "", "congestion delay index"),
+            Column("travel_time_index", pa.float64(), "", "travel time index"),
+            Column("level", pa.string(), "", "what the delay index is called"),
+            Column("severe_minutes", pa.int32(), "min", "severe congestion today"),
+        ),
+    ),
+    "city_links": Table(
+        "a minute and link between two intersections",
+        (
+            _TIME,
+            Column("origin", pa.string(), "", "intersection that the link leaves"),
+            Column("target", pa.string(), "", "intersection that it leads to"),
+            Column("road", pa.string(), "", "its last road"),
+            Column("travel_time", pa.float64(), "s", "of those who left its roads in the last five minutes"),
+            Column("little", pa.float64(), "s", "the same by Little's law, as a check; NaN: nobody left"),
+            Column("speed", pa.float64(), "m/s", "length over travel time"),
+            Column("vehicles", pa.float64(), "veh", "on the link now"),
+            Column("queue", pa.float64(), "veh", "of these, stopped or creeping"),
+            Column("storage", pa.float64(), "veh", "that it can still take in"),
+            Column("spillback", pa.bool_(), "", "a queue reaches back to its begin"),
+            Column("delay_index", pa.float64(), "", "congestion delay index"),
+            Column("level", pa.string(), "", "what the delay index is called"),
+            Column("severe_minutes", pa.int32(), "min", "severe congestion today"),
+            Column("confidence", pa.float64(), "0 to 1", "mean over its lanes"),
+            Column("age", pa.float64(), "s", "since the last evidence about any of its lanes"),
+        ),
+    ),
+    "city_forecasts": Table(
+        "a minute, series and horizon",
+        (
+            _TIME,
+            Column("place", pa.string(), "", "`city`, a district, or the last road of a link"),
+            Column("measure", pa.string(), "", "what is foretold"),
+            Column("minutes", pa.int32(), "min", "how far ahead"),
+            Column("value", pa.float64(), "", "forecast"),
+            Column("low", pa.float64(), "", "lower end of its 95 % interval"),
+            Column("high", pa.float64(), "", "upper end"),
+        ),
+    ),
     "truth": Table(
         "a minute of the simulation, as the simulator counts; the engine never sees it",
         (
@@ -184,6 +244,7 @@ This page is made from `citybrain/record_tables.py` by `python -m citybrain.reco
 | `sensors.json` | the sensors, in the engine's order |
 | `timings.json` | minimum greens, yellows, intergreens and longest reds that the guard enforced |
 | `tripinfo.xml`, `vehroutes.xml` | SUMO's own record of every vehicle, for recomputing the measures |
+| `faults.json` | which sensors were really sick, of what, from when to when; only where faults were asked for |
 | `result.json` | the measures; written last, so a folder that has it holds a finished run |
 | `failed.json` | instead of it, where the run failed: the message. The tables hold what was recorded until then |
 

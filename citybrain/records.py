@@ -12,7 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from citybrain.city.columns import CityColumns
+from citybrain.city.districts import make_districts
+from citybrain.city.observer import CityObserver
 from citybrain.decisions import Rule
+from citybrain.randomness import generator
 from citybrain.record_tables import TABLES
 from citybrain.units import TENTHS_PER_SECOND
 
@@ -59,6 +63,9 @@ class Recorder:
         self._row = np.full(network.n_intersections, -1, dtype=np.int32)
         self._changing = np.zeros(network.n_intersections, dtype=np.bool_)
         self._next_shares = -1
+        districts = make_districts(network, generator(0, "districts"))
+        self._city = CityObserver(network, sensors, districts)
+        self._city_columns = CityColumns(network, districts)
         folder.mkdir(parents=True, exist_ok=True)
         self._writers = {
             name: pq.ParquetWriter(folder / f"{name}.parquet", TABLES[name].schema, compression="zstd")
@@ -111,6 +118,7 @@ class Recorder:
         self._write_states(states)
         self._write_wishes(wishes)
         self._write_commands(commands)
+        self._write_city(batches, states)
 
     def _write_observations(self, batches: Sequence[ObservationBatch]) -> None:
         times = np.array([batch.time for batch in batches]) / TENTHS_PER_SECOND
@@ -208,3 +216,10 @@ class Recorder:
             np.concatenate([command.bent_group for command in commands]),
             self._named("rule", np.concatenate([command.bent_rule for command in commands])),
         )
+
+    def _write_city(self, batches: Sequence[ObservationBatch], states: Sequence[TrafficState]) -> None:
+        for batch, state in zip(batches, states, strict=True):
+            figures = self._city.see(batch, state)
+            if figures is not None:
+                for name, table in self._city_columns.tables(figures):
+                    self._writers[name].write_table(table)
