@@ -267,6 +267,8 @@ class TestBadOptions:
             ("run district --seed -1", ("--seed",)),
             ("run district --profile martian", ("martian", "us-mutcd")),
             ("run district --sensors eyes", ("eyes", "default")),
+            ("run district --faults stuck:2,late:7", ("'stuck'", "stuck-on", "'late' has no level 7")),
+            ("run district --faults nowhere.toml", ("nowhere.toml", "cannot be read")),
             ("run district --protocol ancient", ("ancient", "classic")),
             ("run district --demand -1", ("--demand",)),
             ("run district --demand nan", ("--demand",)),

@@ -50,7 +50,9 @@ citybrain run district --controller planner
 
 citybrain run cologne8 -c max-pressure --gui
 
-citybrain run my/city.sumocfg -c planner --profile us-mutcd --sensors loops"""
+citybrain run my/city.sumocfg -c planner --profile us-mutcd --sensors loops
+
+citybrain run district --faults stuck-on:3,late:2"""
 COMPARE_EPILOG = f"""{CONTROLLERS_HELP}
 
 Examples:
@@ -68,6 +70,7 @@ def run(
     controller: opt.Controller = "planner",
     seed: opt.Seed = 1,
     sensors: opt.Sensors = "default",
+    faults: opt.Faults = None,
     profile: opt.Timings = None,
     demand: opt.Demand = 1.0,
     instance: opt.Instance = 0,
@@ -81,10 +84,12 @@ def run(
     """Run one simulation under one controller, record it and say what came of it."""
     with clear_errors(out):
         from citybrain_sim.comparison import plan_runs  # noqa: PLC0415 - heavy
+        from citybrain_sim.fault_profiles import read_faults  # noqa: PLC0415 - likewise
 
         opt.check_seed(seed, "--seed")
         opt.at_least(instance, 0, "--instance")
         shared = _shared(sensors, profile, demand, protocol, sumo, out)
+        shared["faults"] = () if faults is None else read_faults(faults)
         specs = plan_runs([scenario], [controller], [seed], [instance], gui=gui, **shared)
         _carry_out(specs, 1, 1, jobs=1, fresh=fresh, as_json=as_json)
 
@@ -178,12 +183,12 @@ SERVICE = "Live service"
 app.command("serve", rich_help_panel=SERVICE)(run_service)
 app.add_typer(keys_app, name="keys", rich_help_panel=SERVICE)
 app.command("controller", rich_help_panel=SERVICE)(run_controller)
+app.command("events")(read_events)
 app.add_typer(conformance_app, name="conformance", rich_help_panel=SERVICE)
 app.add_typer(plan_app, name="plan", rich_help_panel=SERVICE)
 app.add_typer(ledger_app, name="ledger", rich_help_panel=SERVICE)
 
 
-app.command("events")(read_events)
 @app.command()
 def version() -> None:
     """Print the version."""

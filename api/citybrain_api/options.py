@@ -28,6 +28,13 @@ Sensors = Annotated[
         help="Which sensors there are and how good they are: default, loops, camera, ideal, scenario.",
     ),
 ]
+Faults = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME:LEVEL,...|FILE",
+        help="Make sensors sick: faults by name and level 1 to 5, such as stuck-on:3,late:2, or a .toml file.",
+    ),
+]
 Timings = Annotated[
     str | None,
     typer.Option(

@@ -42,7 +42,7 @@ class SummaryRow:
 
     Attributes
     ----------
-    scenario, protocol, sensors, profile, demand, controller, note : what the runs have in common.
+    scenario, protocol, sensors, faults, profile, demand, controller, note : what the runs have in common.
     n : number of runs.
     delay_s, delay_low_s, delay_high_s : median of the runs' delays and its 95 % interval [s/veh].
     paired_on : ``instances`` or ``seeds``; empty without runs of the baseline to compare with.
@@ -78,6 +78,7 @@ class SummaryRow:
     not_inserted: float
     engine_time_s: float
     sumo_time_s: float
+    faults: str = ""
 
     def document(self) -> dict[str, Any]:
         """Turn into plain types; NaN becomes None."""
@@ -159,14 +160,14 @@ def compare(
 
 
 def summarise(runs: Iterable[RunResult]) -> list[SummaryRow]:
-    """Condense runs to one row per scenario, protocol, sensors, profile, demand and controller, in order of appearance.
+    """Condense runs to one row per scenario, protocol, sensors, faults, profile, demand and controller, as they appear.
 
     The baseline is found by scenario, protocol, profile and demand: the clock needs no sensors.
     """
     groups: dict[tuple[Any, ...], list[RunResult]] = defaultdict(list)
     baselines: dict[tuple[Any, ...], dict[tuple[int, int], RunResult]] = defaultdict(dict)
     for run in runs:
-        groups[(*_street(run), run.sensors, run.controller)].append(run)
+        groups[(*_street(run), run.sensors, run.faults, run.controller)].append(run)
         if run.controller == BASELINE:
             baselines[_street(run)].setdefault((run.instance, run.seed), run)
     return [_summary(group, list(baselines[_street(group[0])].values())) for group in groups.values()]
@@ -219,6 +220,7 @@ def _summary(group: Sequence[RunResult], baseline: Sequence[RunResult]) -> Summa
         not_inserted=median("not_inserted"),
         engine_time_s=median("engine_time_s"),
         sumo_time_s=median("sumo_time_s"),
+        faults=first.faults,
     )
 
 

@@ -23,6 +23,8 @@ from citybrain.record_tables import TABLES
 from citybrain.records import Recorder
 from citybrain.units import TENTHS_PER_SECOND, to_tenths
 from citybrain_sim.demand import demand_files
+from citybrain_sim.fault_profiles import label
+from citybrain_sim.faults import FaultBench
 from citybrain_sim.manifest import write_manifest
 from citybrain_sim.runs import ORACLE, ORACLE_NOTE, RunResult, RunSpec, write_result
 from citybrain_sim.site import Street, check_specs, input_hashes, make_engine, open_street, sensor_profile
@@ -101,6 +103,7 @@ class _Run:
         self._gridlocked = False
         self.end_s = begin_s
         try:
+            self._faults = FaultBench(spec.faults, site.network, self._plant.sensors, begin_s, spec.seed)
             write_manifest(spec, street, self._plant, profile, inputs)
             if spec.runs_in_engine:
                 self._recorder = Recorder(spec.folder, site.network, site.signals, self._plant.sensors)
@@ -115,8 +118,9 @@ class _Run:
             while (batch := self._plant.observe()) is not None:
                 self.end_s = batch.time / TENTHS_PER_SECOND
                 if self._engine is not None:
+                    seen = self._faults.apply(batch)
                     began = stopwatch()
-                    command = self._engine.tick(batch)
+                    command = self._engine.tick(seen)
                     if self.end_s > self._street.scenario.begin_s:  # the first tick also loads or compiles the kernels
                         self._engine_time_s += stopwatch() - began
                     self._tally.count(command)
@@ -127,6 +131,8 @@ class _Run:
                     self._look(on_progress)
             self._balance = self._plant.progress()
             self._gridlocked = is_gridlocked(self._plant.standing())
+            if self._spec.faults:
+                write_json(self._spec.folder / "faults.json", {"faults": self._faults.truth()})
         finally:
             self._close()
 
@@ -163,6 +169,7 @@ class _Run:
             sensor_time_s=self._plant.seconds_in_sensors,
             wall_time_s=stopwatch() - began,
             folder=str(folder),
+            faults=label(spec.faults),
         )
 
     def _look(self, on_progress: Callable[[PlantProgress], None] | None) -> None:

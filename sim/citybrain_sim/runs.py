@@ -12,6 +12,7 @@ from typing import Any
 
 import citybrain
 from citybrain.documents import write_json
+from citybrain_sim.fault_profiles import Fault, label
 
 PROTOCOLS = ("modern", "classic")
 """Departure defaults: SUMO's own of today, or those of 2021 that published results used."""
@@ -40,6 +41,7 @@ class RunSpec:
     out : folder of the whole experiment.
     sumo_binary : another SUMO than the installed one; None for that.
     gui : show SUMO's window. Changes nothing about the run.
+    faults : of sensors, in the order in which they work.
     """
 
     scenario: str
@@ -53,6 +55,7 @@ class RunSpec:
     out: Path = Path("runs")
     sumo_binary: Path | None = None
     gui: bool = False
+    faults: tuple[Fault, ...] = ()
 
     @property
     def runs_in_engine(self) -> bool:
@@ -80,6 +83,7 @@ class RunSpec:
         name = (
             f"{self.protocol}-{self.sight}-{self.profile or 'default'}-d{self.demand:g}-i{self.instance}-s{self.seed}"
             f"{'' if self.sumo_binary is None else '-sumo' + _digest(str(self.sumo_binary.absolute()))}"
+            f"{'-' + label(self.faults) if self.faults else ''}"
         )
         return self.out / self.scenario_label / self.controller / name
 
@@ -95,13 +99,17 @@ class RunSpec:
             "demand": self.demand,
             "protocol": self.protocol,
             "sumo_binary": None if self.sumo_binary is None else str(self.sumo_binary),
+            # Left out of runs without faults, so that results of before there were any stay valid.
+            **({"faults": [fault.document() for fault in self.faults]} if self.faults else {}),
         }
 
     @classmethod
     def from_document(cls, document: dict[str, Any], out: Path) -> RunSpec:
         """Build the request that :meth:`document` describes."""
         binary = document["sumo_binary"]
-        return cls(**{**document, "sumo_binary": None if binary is None else Path(binary)}, out=out)
+        faults = tuple(map(Fault.from_document, document.get("faults", ())))
+        plain = {**document, "sumo_binary": None if binary is None else Path(binary), "faults": faults}
+        return cls(**plain, out=out)
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,7 @@ class RunResult:
     engine_time_s : in the engine, from the second tick on (kernels are loaded in the first) [s].
     sumo_time_s, sensor_time_s, wall_time_s : in SUMO, in reading and degrading sensors, in all [s].
     folder : where the records are.
+    faults : of sensors, as one word; empty without.
     """
 
     scenario: str
@@ -153,6 +162,7 @@ class RunResult:
     sensor_time_s: float
     wall_time_s: float
     folder: str
+    faults: str = ""
 
     def document(self) -> dict[str, Any]:
         """Turn into plain types; NaN becomes None."""
