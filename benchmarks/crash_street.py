@@ -18,7 +18,7 @@ import httpx
 from benchmarks.crash_cabinets import ANSWER_S, Cabinet, Notes, NotingClient
 from benchmarks.crash_checks import ToldBatch, ToldOverride, ToldPlan, must
 from citybrain.control.interface import Site
-from citybrain.observations import SensorKind, SensorTable
+from citybrain.observations import EVENT_LOOPS, SensorTable
 from citybrain.randomness import generator
 from citybrain.units import TENTHS_PER_SECOND
 from citybrain_api.client import AsyncClient, Client, ProblemError, ServiceError, Verdicts
@@ -210,7 +210,7 @@ class Street:
         """Something that a sensor may have seen in the last second."""
         sensors, draw = self._sensors, self._draw
         about: Document = {"sensor": sensors.sensor_id[x], "time_ms": self.time * 100 - int(draw.integers(500, 1000))}
-        if sensors.kind[x] != SensorKind.CAMERA:
+        if sensors.kind[x] in EVENT_LOOPS:
             later = about | {"time_ms": about["time_ms"] + 400}
             return [{"kind": "loop", **about, "on": True}, {"kind": "loop", **later, "on": False}]
         rows: list[Document] = [{"kind": "frame", **about}]

@@ -28,8 +28,9 @@ SIGHT = 3
 
 
 def make_street(n_sensors: int) -> tuple[SensorTable, Network]:
-    """Make the sensors of a large city: every fourth is a camera over three lanes, the others are loops."""
-    kind = np.where(np.arange(n_sensors) % 4 == 3, SensorKind.CAMERA, SensorKind.STOP_LOOP).astype(np.uint8)
+    """Make the sensors of a large city: of ten three are cameras over three lanes, one counts, six are loops."""
+    kind = np.array([SensorKind.STOP_LOOP, SensorKind.STOP_LOOP, SensorKind.CAMERA] * 3 + [SensorKind.COUNT_LOOP])
+    kind = np.resize(kind, n_sensors).astype(np.uint8)
     camera = kind == SensorKind.CAMERA
     n_lanes = n_sensors
     cover_ptr, cover_lane = csr([[x - k for k in range(SIGHT)] if camera[x] else [] for x in range(n_sensors)])
@@ -74,24 +75,32 @@ def make_network(n_lanes: int) -> Network:
 
 
 def make_post(sensors: SensorTable, network: Network, rows: int, rng: np.random.Generator) -> Posted:
-    """Rows of random sensors within the last second: loops 50 %, frames 10 %, objects 40 %."""
-    kind = rng.choice(np.array(list(RowKind), dtype=np.uint8), size=rows, p=[0.5, 0.1, 0.4])
-    cameras = np.flatnonzero(sensors.kind == SensorKind.CAMERA).astype(np.int32)
-    loops = np.flatnonzero(sensors.kind != SensorKind.CAMERA).astype(np.int32)
+    """Rows of random sensors within the last second: loops 50 %, frames 10 %, objects 39 %, counts 1 %."""
+    kind = rng.choice(np.array(list(RowKind), dtype=np.uint8), size=rows, p=[0.5, 0.1, 0.39, 0.01])
+    loops, cameras, counters = (
+        np.flatnonzero(sensors.kind == one).astype(np.int32)
+        for one in (SensorKind.STOP_LOOP, SensorKind.CAMERA, SensorKind.COUNT_LOOP)
+    )
     sensor = np.where(kind == RowKind.LOOP, rng.choice(loops, rows), rng.choice(cameras, rows))
+    sensor = np.where(kind == RowKind.COUNT, rng.choice(counters, rows), sensor)
+    time_ms = NOW * 100 - rng.integers(0, 1000, rows)
     lane = np.where(kind == RowKind.OBJECT, sensor - rng.integers(0, SIGHT, rows), -1).astype(np.int32)
     return Posted(
         header=Header("benchmark", "generator", None),
         kind=kind,
         sensor=sensor,
         sensor_names=names_array(sensors.sensor_id),
-        time_ms=NOW * 100 - rng.integers(0, 1000, rows),
+        time_ms=time_ms,
         on=rng.random(rows) < 0.5,
         lane=lane,
         lane_names=names_array(network.lane_id),
         distance=(rng.random(rows) * 80).astype(np.float32),
         speed=(rng.random(rows) * 15).astype(np.float32),
         confidence=rng.random(rows).astype(np.float32),
+        begin_ms=time_ms - 60_000,
+        vehicles=rng.integers(0, 30, rows).astype(np.float32),
+        occupancy=rng.random(rows).astype(np.float32),
+        queue=np.full(rows, np.nan, dtype=np.float32),
         fault=np.zeros(rows, dtype=np.uint8),
         field=np.zeros(rows, dtype=np.uint8),
     )

@@ -6,10 +6,12 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from citybrain.intake.judge import Judge
 from citybrain.intake.posted import FIELDS, FORMAT
+from citybrain.observations import SensorKind, SensorTable
 from tests.small_world import small_network, small_sensors
 
 if TYPE_CHECKING:
@@ -29,6 +31,23 @@ OBJECT: dict[str, Any] = {
     "speed": 3.25,
     "confidence": 0.75,
 }
+COUNT: dict[str, Any] = {
+    "kind": "count",
+    "sensor": "count_s",
+    "time_ms": NOW_MS,
+    "begin_ms": NOW_MS - 60_000,
+    "vehicles": 9,
+    "occupancy": 0.25,
+}
+LANE_COUNT: dict[str, Any] = {
+    "kind": "count",
+    "sensor": "camera_count_n",
+    "time_ms": NOW_MS,
+    "begin_ms": NOW_MS - 60_000,
+    "lane": "n_0",
+    "vehicles": 7,
+    "queue": 3,
+}
 TYPES = {
     "kind": pa.string(),
     "sensor": pa.string(),
@@ -38,13 +57,32 @@ TYPES = {
     "distance": pa.float64(),
     "speed": pa.float32(),
     "confidence": pa.float32(),
+    "begin_ms": pa.int64(),
+    "vehicles": pa.float64(),
+    "occupancy": pa.float32(),
+    "queue": pa.float32(),
 }
 
 
 @cache
+def counting_sensors() -> SensorTable:
+    """``loop_w`` on lane ``w_0``, ``camera_n`` over ``n_0``, ``count_s`` on ``s_0``, ``camera_count_n`` on ``n_0``."""
+    small = small_sensors()
+    return SensorTable(
+        sensor_id=(*small.sensor_id, "count_s", "camera_count_n"),
+        kind=np.append(small.kind, np.array([SensorKind.COUNT_LOOP, SensorKind.CAMERA_COUNT], np.uint8)),
+        lane=np.append(small.lane, np.array([3, -1], np.int32)),
+        distance=np.append(small.distance, [60.0, 80.0]),
+        cover_ptr=np.append(small.cover_ptr, np.array([1, 2], np.int32)),
+        cover_lane=np.append(small.cover_lane, np.array([2], np.int32)),
+        cover_offset=np.zeros(2),
+    )
+
+
+@cache
 def small_judge() -> Judge:
-    """Judge of the small street: ``loop_w`` on lane ``w_0``, ``camera_n`` over lane ``n_0``."""
-    return Judge(small_sensors(), small_network())
+    """Judge of the small street, with sensors that count."""
+    return Judge(counting_sensors(), small_network())
 
 
 def as_json(rows: Iterable[Any], **header: Any) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from citybrain.intake import judge as intake
-from citybrain.intake import posted
+from citybrain.intake import possible, posted
 from citybrain_api.libraries import DEBIAN_PACKAGE
 from citybrain_api.serve_commands import PORT
 from tests.conftest import ROOT
@@ -85,7 +85,7 @@ def test_the_page_on_intake_tells_every_field_code_and_limit() -> None:
         f"more than {intake.AHEAD_S:.0f} s ahead",
         f"more than {intake.OLDEST_S:.0f} s behind",
         f"{intake.BEYOND_LANE:.0f} m beyond its begin",
-        f"0 and {intake.FASTEST:.0f} m/s",
+        f"0 and {possible.FASTEST:.0f} m/s",
         posted.FORMAT,
     ):
         assert figure in page

@@ -21,7 +21,9 @@ from citybrain.intake.write import post_of, write_arrow, write_json
 from citybrain.observations import ObservationBatch
 from citybrain_kernels import names as name_kernel
 from tests.intake_posts import (
+    COUNT,
     FRAME,
+    LANE_COUNT,
     LOOP,
     NOW,
     NOW_MS,
@@ -29,6 +31,7 @@ from tests.intake_posts import (
     as_arrow,
     as_json,
     as_table,
+    counting_sensors,
     small_judge,
     stream,
 )
@@ -39,13 +42,13 @@ LIMITS = Limits()
 COUNT_COLUMNS = [f"count_{name}" for name in ("sensor", "lane", "begin", "end", "vehicles", "occupancy", "queue")]
 assert name_kernel  # marks this module as one that runs kernels
 
-ids = st.sampled_from(["loop_w", "camera_n", "nobody", ""])
+ids = st.sampled_from(["loop_w", "camera_n", "count_s", "camera_count_n", "nobody", ""])
 times = st.sampled_from([NOW_MS, NOW_MS - 1500, NOW_MS + 900, NOW_MS + 1001, NOW_MS - 600_001, -(2**63), 2**63 - 1])
 numbers = st.sampled_from([0.0, -0.0, 0.5, 1.0, 50.0, 1e9, -1.0, 1e300])
 rows_of_any_worth = st.fixed_dictionaries(
     {},
     optional={
-        "kind": st.sampled_from(["loop", "frame", "object", "pulse"]),
+        "kind": st.sampled_from(["loop", "frame", "object", "count", "pulse"]),
         "sensor": ids,
         "time_ms": times,
         "on": st.booleans(),
@@ -53,14 +56,24 @@ rows_of_any_worth = st.fixed_dictionaries(
         "distance": numbers,
         "speed": numbers,
         "confidence": numbers,
+        "begin_ms": times,
+        "vehicles": numbers,
+        "occupancy": numbers,
+        "queue": numbers,
     },
 )
 good_rows = st.one_of(
     st.builds(lambda t, on: LOOP | {"time_ms": NOW_MS - t, "on": on}, st.integers(0, 3), st.booleans()),
     st.builds(lambda t: FRAME | {"time_ms": NOW_MS - t}, st.integers(0, 3)),
     st.builds(lambda t, d: OBJECT | {"time_ms": NOW_MS - t, "distance": d}, st.integers(0, 3), st.integers(0, 3)),
+    st.builds(lambda row, t: row | _interval(t), st.sampled_from([COUNT, LANE_COUNT]), st.integers(0, 3)),
 )
 any_rows = st.lists(st.one_of(good_rows, rows_of_any_worth), max_size=30)
+
+
+def _interval(back: int) -> dict[str, int]:
+    """Times of the interval that ended so many minutes ago."""
+    return {"time_ms": NOW_MS - 60_000 * back, "begin_ms": NOW_MS - 60_000 * (back + 1)}
 
 
 def judge_json(rows: list[Any], now: int = NOW) -> Judged:
@@ -68,7 +81,8 @@ def judge_json(rows: list[Any], now: int = NOW) -> Judged:
 
 
 def columns(batch: ObservationBatch) -> dict[str, Any]:
-    return {name: np.asarray(value).tolist() for name, value in vars(batch).items()}
+    told_as = {name: np.nan_to_num(value, nan=-9.0) for name, value in vars(batch).items()}
+    return {name: np.asarray(value).tolist() for name, value in told_as.items()}
 
 
 def told(judged: Judged) -> list[str]:
@@ -116,7 +130,7 @@ def test_good_rows_become_observations() -> None:
         (OBJECT | {"speed": True}, "wrong_type", "speed must be a number"),
         (3, "wrong_type", "kind must be text"),
         (LOOP | {"On": True}, "unknown_field", "the fields are kind, sensor"),
-        (LOOP | {"kind": "pulse"}, "unknown_kind", '"loop", "frame" or "object"'),
+        (LOOP | {"kind": "pulse"}, "unknown_kind", '"loop", "frame", "object" or "count"'),
         (LOOP | {"sensor": "loop_x"}, "unknown_sensor", "'loop_x'"),
         (LOOP | {"sensor": "\ud800"}, "unknown_sensor", "no sensor"),
         (LOOP | {"sensor": "camera_n"}, "wrong_sensor_kind", "cameras frame and object"),
@@ -129,6 +143,25 @@ def test_good_rows_become_observations() -> None:
         (OBJECT | {"distance": -1}, "impossible_value", "distance -1 m"),
         (OBJECT | {"speed": 10**400}, "impossible_value", "speed inf"),
         (OBJECT | {"confidence": 1.1}, "impossible_value", "confidence 1.1"),
+        (COUNT | {"begin_ms": None}, "missing_value", "begin_ms is missing"),
+        (COUNT | {"vehicles": None}, "missing_value", "vehicles is missing"),
+        (COUNT | {"begin_ms": 0.5}, "wrong_type", "begin_ms must be a whole number"),
+        (COUNT | {"queue": "long"}, "wrong_type", "queue must be a number"),
+        (COUNT | {"sensor": "loop_w"}, "wrong_sensor_kind", "counters count"),
+        (LOOP | {"sensor": "count_s"}, "wrong_sensor_kind", "loops send loop"),
+        (FRAME | {"sensor": "camera_count_n"}, "wrong_sensor_kind", "cameras frame and object"),
+        (COUNT | {"begin_ms": NOW_MS - 19_999}, "wrong_interval", "lasts 19.999 s; 20 to 300 s"),
+        (COUNT | {"begin_ms": NOW_MS - 300_001}, "wrong_interval", "lasts 300.001 s"),
+        (COUNT | {"begin_ms": NOW_MS + 60_000}, "wrong_interval", "lasts -60 s"),
+        (COUNT | {"begin_ms": -(2**63)}, "wrong_interval", "20 to 300 s"),
+        (COUNT | {"time_ms": NOW_MS + 1001}, "time_in_future", "set the sensor's clock"),
+        (COUNT | {"time_ms": NOW_MS - 600_001}, "time_too_old", "600 s are taken in at most"),
+        (LANE_COUNT | {"lane": None}, "unknown_lane", "no lane (none) here"),
+        (LANE_COUNT | {"lane": "s_0"}, "lane_out_of_sight", "does not see lane 's_0'"),
+        (COUNT | {"vehicles": 61}, "impossible_value", "vehicles 61"),
+        (COUNT | {"vehicles": -1}, "impossible_value", "vehicles -1"),
+        (COUNT | {"occupancy": 1.5}, "impossible_value", "occupancy 1.5"),
+        (LANE_COUNT | {"queue": -2}, "impossible_value", "queue -2"),
     ],
 )
 def test_a_bad_row_gets_its_code_and_sentence_and_disturbs_nobody(row: Any, code: str, says: str) -> None:
@@ -138,6 +171,58 @@ def test_a_bad_row_gets_its_code_and_sentence_and_disturbs_nobody(row: Any, code
     assert refused["sentence"].startswith("row 1: ")
     assert says in refused["sentence"]
     assert columns(judged.rows) == columns(judge_json([LOOP, OBJECT, FRAME]).rows)
+
+
+def test_counts_become_observations_of_their_intervals() -> None:
+    judged = judge_json([COUNT | {"lane": "nowhere"}, LANE_COUNT])
+    assert told(judged) == ["accepted"] * 2
+    rows = columns(judged.rows)
+    assert [rows[name] for name in COUNT_COLUMNS[:5]] == [
+        [2, 3],
+        [-1, 2],
+        [NOW / 10 - 60] * 2,
+        [NOW / 10] * 2,
+        [9, 7],
+    ]
+    np.testing.assert_array_equal(judged.rows.count_occupancy, np.array([0.25, np.nan], np.float32))
+    np.testing.assert_array_equal(judged.rows.count_queue, np.array([np.nan, 3], np.float32))
+
+
+def test_of_overlapping_intervals_the_one_that_begins_first_stays() -> None:
+    def interval(begin: int, end: int, row: dict[str, Any] = COUNT) -> dict[str, Any]:
+        return row | {"begin_ms": NOW_MS - 1000 * begin, "time_ms": NOW_MS - 1000 * end}
+
+    rows = [interval(60, 0), interval(100, 30), interval(30, 0), interval(60, 0, LANE_COUNT), interval(160, 100)]
+    assert told(judge_json(rows)) == ["overlapping_interval", "accepted", "accepted", "accepted", "accepted"]
+    (refused,) = json.loads(judge_json(rows).verdicts)["refused"]
+    assert "overlaps another one of sensor 'count_s'" in refused["sentence"]
+    doubled = [COUNT, COUNT, COUNT | {"vehicles": 8}]
+    assert told(judge_json(doubled)) == ["accepted", "duplicate", "overlapping_interval"]
+
+
+def test_batches_stored_before_there_were_counts_are_read() -> None:
+    judged = judge_json([LOOP, FRAME, OBJECT])
+    about, rest = _taken_apart(judged.to_bytes())
+    about["rows"] = {name: n for name, n in about["rows"].items() if not name.startswith("count_")}
+    again = Judged.from_bytes(_put_together(about, rest), judged.fingerprint)
+    assert columns(again.rows) == columns(judged.rows)
+    about["rows"].pop("loop_on")
+    with pytest.raises(InputError, match="cannot be read"):
+        Judged.from_bytes(_put_together(about, rest), judged.fingerprint)
+
+
+def _taken_apart(packed: bytes) -> tuple[dict[str, Any], bytes]:
+    """Header and columns of a stored batch."""
+    plain = pa.Codec("zstd").decompress(packed[4:], int.from_bytes(packed[:4], "little"), asbytes=True)
+    head = 4 + int.from_bytes(plain[:4], "little")
+    return json.loads(plain[4:head]), plain[head:]
+
+
+def _put_together(about: dict[str, Any], rest: bytes) -> bytes:
+    head = json.dumps(about).encode()
+    plain = len(head).to_bytes(4, "little") + head + rest
+    packed: bytes = len(plain).to_bytes(4, "little") + pa.Codec("zstd").compress(plain, asbytes=True)
+    return packed
 
 
 def test_limits_of_time_are_inclusive() -> None:
@@ -167,7 +252,7 @@ def test_verdicts_do_not_depend_on_order_but_for_doubles(rows: list[dict[str, An
     order = list(range(len(rows)))
     random.shuffle(order)
     before, after = told(judge_json(rows)), told(judge_json([rows[k] for k in order]))
-    same = {"accepted": "fine", "duplicate": "fine"}
+    same = dict.fromkeys(("accepted", "duplicate", "overlapping_interval"), "fine")
     assert [same.get(before[k], before[k]) for k in order] == [same.get(code, code) for code in after]
     assert sorted(before) == sorted(after)
 
@@ -223,11 +308,11 @@ def test_a_damaged_store_is_told_from_a_foreign_one() -> None:
 
 
 @pytest.mark.parametrize("write", [write_json, write_arrow, lambda p: write_arrow(p, "zstd", plain_text=True)])
-@pytest.mark.parametrize("kinds", ["lfo", "lo", "fo", "f", ""])
+@pytest.mark.parametrize("kinds", ["lfo", "lo", "fo", "f", "", "cn", "lfocn", "oc", "n"])
 def test_what_is_written_is_read(write: Any, kinds: str) -> None:
-    rows = [{"l": LOOP, "f": FRAME, "o": OBJECT}[kind] for kind in kinds]
+    rows = [{"l": LOOP, "f": FRAME, "o": OBJECT, "c": COUNT, "n": LANE_COUNT}[kind] for kind in kinds]
     observed = judge_json(rows).rows
-    post = post_of(Header("b1", "test", NOW), observed, small_sensors(), small_network())
+    post = post_of(Header("b1", "test", NOW), observed, counting_sensors(), small_network())
     body = write(post)
     read: Posted = (read_json if body.startswith(b"{") else read_arrow)(body, LIMITS)
     assert read.header == post.header

@@ -75,7 +75,7 @@ def _type_fault(name: str, found: pa.DataType) -> str:
     if name in _TEXTS:
         plain = found.value_type if pa.types.is_dictionary(found) else found
         return "" if plain in TEXT_TYPES else f"{name!r} must be text, plain or dictionary-encoded, found {found!s:.60}"
-    good = {"time_ms": (TIME_TYPE,), "on": (SWITCH_TYPE,)}.get(name, FLOAT_TYPES)
+    good = {"time_ms": (TIME_TYPE,), "begin_ms": (TIME_TYPE,), "on": (SWITCH_TYPE,)}.get(name, FLOAT_TYPES)
     return "" if found in good else f"{name!r} must be {' or '.join(map(str, good))}, found {found!s:.60}"
 
 
@@ -135,7 +135,7 @@ def _plain(name: str, column: pa.ChunkedArray) -> Column:
         absent = array.is_null().to_numpy(zero_copy_only=False)
         array = pc.fill_null(array, pa.scalar(0).cast(array.type))
     values = array.to_numpy(zero_copy_only=False)
-    if name not in {"time_ms", "on"}:
+    if name not in {"time_ms", "begin_ms", "on"}:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as impossible
             values = values.astype(np.float32)
     return Column(values, absent)

@@ -1,4 +1,4 @@
-"""Which rows of a table stand in it a second time. Knows arrays only."""
+"""Which rows of a table stand in it a second time, and which intervals overlap. Knows arrays only."""
 
 from __future__ import annotations
 
@@ -40,6 +40,27 @@ def first_of_equals(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None
     first = np.ones(len(hashed), dtype=np.bool_)
     first[doubtful[order[1:][same]]] = False
     return first
+
+
+def first_to_begin(
+    sensor: NDArray[np.int32], lane: NDArray[np.int32], begin: NDArray[np.int64], end: NDArray[np.int64]
+) -> NDArray[np.bool_] | None:
+    """Tell which intervals [N] to keep so that none of a sensor and lane overlap; None if all can be kept.
+
+    Of intervals that overlap the one that begins first stays, of those that begin together the shorter, of equals the
+    first in the list.
+    """
+    order = np.lexsort((np.arange(len(begin)), end, begin, lane, sensor))
+    same = (sensor[order[1:]] == sensor[order[:-1]]) & (lane[order[1:]] == lane[order[:-1]])
+    if not (same & (begin[order[1:]] < end[order[:-1]])).any():
+        return None
+    kept = np.ones(len(begin), dtype=np.bool_)
+    last = -1
+    for row in order.tolist():
+        alike = last >= 0 and sensor[row] == sensor[last] and lane[row] == lane[last]
+        kept[row] = not (alike and begin[row] < end[last])
+        last = row if kept[row] else last
+    return kept
 
 
 def untold_as_number(column: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -75,6 +75,10 @@ def _columns(rows: list[Any], header: Any) -> Posted:
         "distance": _numbers(given["distance"]),
         "speed": _numbers(given["speed"]),
         "confidence": _numbers(given["confidence"]),
+        "begin_ms": _wholes(given["begin_ms"]),
+        "vehicles": _numbers(given["vehicles"]),
+        "occupancy": _numbers(given["occupancy"]),
+        "queue": _numbers(given["queue"]),
     }
     return assemble(header, len(rows), columns, surplus)
 

@@ -16,15 +16,24 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from citybrain.intake.arrow_body import read_arrow
-from citybrain.intake.doubles import first_of_equals
+from citybrain.intake.doubles import first_of_equals, first_to_begin, untold_as_number
 from citybrain.intake.json_body import read_json
 from citybrain.intake.judged import Judged, merge, verdict_document
-from citybrain.intake.names import NameTable
-from citybrain.intake.posted import FIELDS, Limits, Posted, RowKind, Verdict
+from citybrain.intake.names import MISSING, NameTable
+from citybrain.intake.possible import (
+    fitting_intervals,
+    possible_counts,
+    possible_objects,
+    what_is_impossible,
+    what_is_wrong_with_the_interval,
+)
+from citybrain.intake.posted import FIELDS, NO_KIND, Limits, Posted, RowKind, Verdict
 from citybrain.observations import ObservationBatch, SensorKind
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from citybrain.network import Network
     from citybrain.observations import SensorTable
 
@@ -35,11 +44,14 @@ AHEAD_S = 1.0
 """A row may be this far ahead of the engine's clock [s]: that much the sensor's clock may be wrong."""
 OLDEST_S = 600.0
 """Rows older than this are refused [s]; a gateway that was cut off has that long to send what it kept."""
-FASTEST = 90.0
-"""Greatest speed that is believed [m/s]."""
 BEYOND_LANE = 5.0
 """An object may seem to lie this far beyond the begin of its lane [m]."""
 Mask = NDArray[np.bool_]
+_EVENTS, _SIGHT, _COUNTS, _STRANGER, _NO_FAMILY = range(5)
+"""Families of sensors and of the rows that they send."""
+_FAMILY_OF_SENSOR = np.array([_EVENTS, _EVENTS, _SIGHT, _EVENTS, _COUNTS, _COUNTS], dtype=np.uint8)
+_FAMILY_OF_ROW = np.full(NO_KIND + 1, _NO_FAMILY, dtype=np.uint8)
+_FAMILY_OF_ROW[list(RowKind)] = _EVENTS, _SIGHT, _SIGHT, _COUNTS
 
 
 class Judge:
@@ -58,7 +70,8 @@ class Judge:
         self._sensor_ids, self._lane_ids = sensors.sensor_id, network.lane_id
         self._sensor = NameTable(sensors.sensor_id)
         self._lane = NameTable(network.lane_id)
-        self._is_camera = np.append(sensors.kind == SensorKind.CAMERA, False)
+        self._family = np.append(_FAMILY_OF_SENSOR[sensors.kind], _STRANGER)
+        self._counts_by_lane = np.append(sensors.kind == SensorKind.CAMERA_COUNT, False)
         self._reach = np.append(network.lane_length + BEYOND_LANE, 0.0).astype(np.float32)
         camera = np.repeat(np.arange(len(sensors.sensor_id)), np.diff(sensors.cover_ptr))
         self._covered = np.sort(camera * len(network.lane_id) + sensors.cover_lane)
@@ -77,23 +90,20 @@ class Judge:
         sensor = self._sensor.find(posted.sensor_names)[posted.sensor]
         verdict = posted.fault.copy()
         self._judge_common(posted, sensor, now, verdict)
-        lane = np.full(0, -1, dtype=np.int32)
-        chosen: dict[RowKind, NDArray[np.int64]] = {}
+        chosen: list[tuple[NDArray[np.int64], NDArray[np.int32]]] = []
         for kind in RowKind:
             rows = np.flatnonzero((posted.kind == kind) & (verdict == Verdict.ACCEPTED))
-            if kind == RowKind.OBJECT:
-                lane = self._lane.find(posted.lane_names)[posted.lane[rows]]
-                rows, lane = self._judge_objects(posted, sensor, rows, lane, verdict)
-            columns = _columns(posted, kind, sensor, rows, lane)
-            first = first_of_equals(columns)
-            if first is not None:
-                verdict[rows[~first]] = Verdict.DUPLICATE
-                rows, lane = rows[first], lane[first] if kind == RowKind.OBJECT else lane
-            chosen[kind] = rows
+            rows, lane = self._judge_kind(kind, posted, sensor, rows, verdict)
+            first = first_of_equals(_columns(posted, kind, sensor, rows, lane))
+            rows, lane = _refuse(rows, lane, first, Verdict.DUPLICATE, verdict)
+            if kind == RowKind.COUNT:
+                apart = first_to_begin(sensor[rows], lane, posted.begin_ms[rows], posted.time_ms[rows])
+                rows, lane = _refuse(rows, lane, apart, Verdict.OVERLAPPING_INTERVAL, verdict)
+            chosen.append((rows, lane))
         return Judged(
             header=posted.header,
             fingerprint=self.fingerprint,
-            rows=_observations(posted, now, sensor, lane, chosen),
+            rows=_observations(posted, now, sensor, chosen),
             verdict=verdict,
             verdicts=verdict_document(posted, verdict, lambda row: self._sentence(posted, verdict, row, now)),
         )
@@ -102,27 +112,32 @@ class Judge:
         """Judge what every kind of row must keep."""
         latest = now * MS_PER_TENTH + int(AHEAD_S * 1000)
         oldest = now * MS_PER_TENTH - int(OLDEST_S * 1000)
-        loop = posted.kind == RowKind.LOOP
         _mark(verdict, sensor < 0, Verdict.UNKNOWN_SENSOR)
-        _mark(verdict, self._is_camera[sensor] == loop, Verdict.WRONG_SENSOR_KIND)
+        _mark(verdict, self._family[sensor] != _FAMILY_OF_ROW[posted.kind], Verdict.WRONG_SENSOR_KIND)
         _mark(verdict, posted.time_ms > latest, Verdict.TIME_IN_FUTURE)
         _mark(verdict, posted.time_ms < oldest, Verdict.TIME_TOO_OLD)
 
-    def _judge_objects(
+    def _judge_kind(
         self,
+        kind: RowKind,
         posted: Posted,
         sensor: NDArray[np.int32],
         rows: NDArray[np.int64],
-        lane: NDArray[np.int32],
         verdict: NDArray[np.uint8],
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Judge what only objects must keep; rows that are left, and their lanes."""
-        distance, speed, confidence = posted.distance[rows], posted.speed[rows], posted.confidence[rows]
+        """Judge what only objects and counts must keep; rows that are left, and their lanes."""
+        lane = np.full(len(rows), MISSING, dtype=np.int32)
         here = np.zeros(len(rows), dtype=np.uint8)
-        _mark(here, lane < 0, Verdict.UNKNOWN_LANE)
-        _mark(here, ~self._sees(sensor[rows], lane), Verdict.LANE_OUT_OF_SIGHT)
-        sane = (distance >= 0.0) & (distance <= self._reach[lane]) & (speed >= 0.0) & (speed <= FASTEST)
-        _mark(here, ~(sane & (confidence >= 0.0) & (confidence <= 1.0)), Verdict.IMPOSSIBLE_VALUE)
+        if kind in {RowKind.OBJECT, RowKind.COUNT}:
+            of_camera = self._counts_by_lane[sensor[rows]] | (kind == RowKind.OBJECT)
+            lane = np.where(of_camera, self._lane.find(posted.lane_names)[posted.lane[rows]], lane)
+            _mark(here, of_camera & (lane < 0), Verdict.UNKNOWN_LANE)
+            _mark(here, of_camera & ~self._sees(sensor[rows], lane), Verdict.LANE_OUT_OF_SIGHT)
+        if kind == RowKind.OBJECT:
+            _mark(here, ~possible_objects(posted, rows, self._reach[lane]), Verdict.IMPOSSIBLE_VALUE)
+        elif kind == RowKind.COUNT:
+            _mark(here, ~fitting_intervals(posted, rows), Verdict.WRONG_INTERVAL)
+            _mark(here, ~possible_counts(posted, rows), Verdict.IMPOSSIBLE_VALUE)
         if not here.any():
             return rows, lane
         verdict[rows] = here
@@ -151,17 +166,19 @@ class Judge:
             Verdict.MISSING_VALUE: f"{field} is missing; it must be {needed}",
             Verdict.UNKNOWN_KIND: f"kind must be {FIELDS['kind'].removeprefix('text: ')}",
             Verdict.UNKNOWN_SENSOR: f"no sensor {sensor} here; there are {len(self._sensor_ids)}",
-            Verdict.WRONG_SENSOR_KIND: f"sensor {sensor} sends no such rows: loops send loop, cameras frame and object",
+            Verdict.WRONG_SENSOR_KIND: (
+                f"sensor {sensor} sends no such rows: loops send loop, cameras frame and object, counters count"
+            ),
             Verdict.TIME_IN_FUTURE: f"the row is {-late_s:.1f} s ahead of this server; set the sensor's clock",
             Verdict.TIME_TOO_OLD: f"the row is {late_s:.0f} s old; {OLDEST_S:.0f} s are taken in at most",
             Verdict.UNKNOWN_LANE: f"no lane {lane} here; there are {len(self._lane_ids)}",
             Verdict.LANE_OUT_OF_SIGHT: f"camera {sensor} does not see lane {lane}",
-            Verdict.IMPOSSIBLE_VALUE: (
-                f"distance {posted.distance[row]:.6g} m, speed {posted.speed[row]:.6g} m/s, confidence "
-                f"{posted.confidence[row]:.6g}: distance must lie within the lane, speed within 0 and "
-                f"{FASTEST:.0f} m/s, confidence within 0 and 1"
-            ),
+            Verdict.IMPOSSIBLE_VALUE: what_is_impossible(posted, row),
             Verdict.DUPLICATE: "the row stands further up in this batch already",
+            Verdict.WRONG_INTERVAL: what_is_wrong_with_the_interval(posted, row),
+            Verdict.OVERLAPPING_INTERVAL: (
+                f"the interval overlaps another one of sensor {sensor} in this batch that does not begin later"
+            ),
         }
         return sentences[Verdict(int(verdict[row]))]
 
@@ -169,6 +186,16 @@ class Judge:
 def _mark(verdict: NDArray[np.uint8], rows: Mask, value: Verdict) -> None:
     if rows.any():
         verdict[rows & (verdict == Verdict.ACCEPTED)] = value
+
+
+def _refuse(
+    rows: NDArray[np.int64], lane: NDArray[np.int32], good: Mask | None, fault: Verdict, verdict: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Leave out rows that are not good; None: all are."""
+    if good is None:
+        return rows, lane
+    verdict[rows[~good]] = fault
+    return rows[good], lane[good]
 
 
 def _columns(
@@ -180,6 +207,9 @@ def _columns(
         columns.append(posted.on[rows])
     elif kind == RowKind.OBJECT:
         columns += [lane, posted.distance[rows], posted.speed[rows], posted.confidence[rows]]
+    elif kind == RowKind.COUNT:
+        told = (untold_as_number(column[rows]) for column in (posted.vehicles, posted.occupancy, posted.queue))
+        columns += [lane, posted.begin_ms[rows], *told]
     return columns
 
 
@@ -187,10 +217,9 @@ def _observations(
     posted: Posted,
     now: int,
     sensor: NDArray[np.int32],
-    lane: NDArray[np.int32],
-    chosen: dict[RowKind, NDArray[np.int64]],
+    chosen: Sequence[tuple[NDArray[np.int64], NDArray[np.int32]]],
 ) -> ObservationBatch:
-    loops, frames, objects = (chosen[kind] for kind in RowKind)
+    (loops, _), (frames, _), (objects, object_lane), (counts, count_lane) = chosen
     return ObservationBatch(
         time=now,
         loop_sensor=sensor[loops],
@@ -200,10 +229,17 @@ def _observations(
         frame_time=posted.time_ms[frames] / 1000.0,
         object_sensor=sensor[objects],
         object_time=posted.time_ms[objects] / 1000.0,
-        object_lane=lane,
+        object_lane=object_lane,
         object_distance=posted.distance[objects],
         object_speed=posted.speed[objects],
         object_confidence=posted.confidence[objects],
+        count_sensor=sensor[counts],
+        count_lane=count_lane,
+        count_begin=posted.begin_ms[counts] / 1000.0,
+        count_end=posted.time_ms[counts] / 1000.0,
+        count_vehicles=posted.vehicles[counts],
+        count_occupancy=posted.occupancy[counts],
+        count_queue=posted.queue[counts],
     )
 
 

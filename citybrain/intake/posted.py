@@ -26,7 +26,7 @@ LATEST = 2**53
 
 
 class RowKind(IntEnum):
-    """What a row tells of. In bodies: ``loop``, ``frame``, ``object``."""
+    """What a row tells of. In bodies: ``loop``, ``frame``, ``object``, ``count``."""
 
     LOOP = 0
     """A loop was covered or left."""
@@ -34,10 +34,12 @@ class RowKind(IntEnum):
     """A camera took a frame; sent also when nothing was seen."""
     OBJECT = 2
     """A vehicle in a camera's frame."""
+    COUNT = 3
+    """What passed a detector, or a stop line that a camera watches, in an interval."""
 
 
 class Verdict(IntEnum):
-    """What became of a row; of several faults the one with the lowest number is told. In answers: lower case."""
+    """What became of a row; of several faults the first that is found is told. In answers: lower case."""
 
     ACCEPTED = 0
     UNKNOWN_FIELD = 1
@@ -52,10 +54,12 @@ class Verdict(IntEnum):
     LANE_OUT_OF_SIGHT = 10
     IMPOSSIBLE_VALUE = 11
     DUPLICATE = 12
+    WRONG_INTERVAL = 13
+    OVERLAPPING_INTERVAL = 14
 
 
 FIELDS: dict[str, str] = {
-    "kind": 'text: "loop", "frame" or "object"',
+    "kind": 'text: "loop", "frame", "object" or "count"',
     "sensor": "text: the sensor's id",
     "time_ms": "a whole number: milliseconds since 1970-01-01T00:00:00Z",
     "on": "true (covered) or false (left)",
@@ -63,6 +67,10 @@ FIELDS: dict[str, str] = {
     "distance": "a number [m]",
     "speed": "a number [m/s]",
     "confidence": "a number, 0 to 1",
+    "begin_ms": "a whole number: milliseconds since 1970-01-01T00:00:00Z",
+    "vehicles": "a number",
+    "occupancy": "a number, 0 to 1",
+    "queue": "a number",
 }
 """Fields of a row and what their values must be."""
 FIELD_NUMBER = {name: number for number, name in enumerate(FIELDS)}
@@ -70,8 +78,13 @@ NEEDED: dict[RowKind, tuple[str, ...]] = {
     RowKind.LOOP: ("on",),
     RowKind.FRAME: (),
     RowKind.OBJECT: ("lane", "distance", "speed", "confidence"),
+    RowKind.COUNT: ("begin_ms", "vehicles"),
 }
-"""Fields that a kind of row needs beside kind, sensor and time_ms. Others are not looked at."""
+"""Fields that a kind of row needs beside kind, sensor and time_ms."""
+OPTIONAL: dict[RowKind, tuple[str, ...]] = {RowKind.COUNT: ("lane", "occupancy", "queue")}
+"""Fields that a kind of row may have. Others are not looked at."""
+UNTOLD = ("occupancy", "queue")
+"""Fields that are NaN where they are not given."""
 KIND_NUMBER = {kind.name.lower(): int(kind) for kind in RowKind}
 NO_KIND = 255
 
@@ -119,6 +132,8 @@ class Posted:
     time_ms : [N] milliseconds since 1970.
     on : [N] covered or left.
     distance, speed, confidence : [N] [m], [m/s], 0 to 1.
+    begin_ms : [N] milliseconds since 1970.
+    vehicles, occupancy, queue : [N] [veh], 0 to 1 or NaN, [veh] or NaN.
     fault : [N] ``Verdict`` that the row has earned already by its form.
     field : [N] which of ``FIELDS`` is at fault.
     """
@@ -134,6 +149,10 @@ class Posted:
     distance: NDArray[np.float32]
     speed: NDArray[np.float32]
     confidence: NDArray[np.float32]
+    begin_ms: NDArray[np.int64]
+    vehicles: NDArray[np.float32]
+    occupancy: NDArray[np.float32]
+    queue: NDArray[np.float32]
     fault: NDArray[np.uint8]
     field: NDArray[np.uint8]
 
@@ -215,13 +234,18 @@ def assemble(header: Header, count: int, columns: Mapping[str, Column], unknown_
             if absent is not None:
                 _mark(fault, at_fault, absent & (kind == row_kind), Verdict.MISSING_VALUE, FIELD_NUMBER[name])
     _mark(fault, at_fault, kind == NO_KIND, Verdict.UNKNOWN_KIND, FIELD_NUMBER["kind"])
+    values = {name: column.values for name, column in filled.items()}
+    for name in UNTOLD:
+        absent = filled[name].absent
+        if absent is not None:
+            values[name] = np.where(absent, np.float32(np.nan), values[name])
     return Posted(
         header=header,
         sensor_names=filled["sensor"].names,
         lane_names=filled["lane"].names,
         fault=fault,
         field=at_fault,
-        **{name: column.values for name, column in filled.items()},
+        **values,
     )
 
 
@@ -241,12 +265,21 @@ def _mark(
     at_fault[first] = number
 
 
-_TYPES: dict[str, Any] = {"kind": np.uint8, "sensor": np.int32, "time_ms": np.int64, "on": np.bool_, "lane": np.int32}
+_TYPES: dict[str, Any] = {
+    "kind": np.uint8,
+    "sensor": np.int32,
+    "time_ms": np.int64,
+    "on": np.bool_,
+    "lane": np.int32,
+    "begin_ms": np.int64,
+}
+_FILL = {"kind": NO_KIND, "sensor": MISSING, "lane": MISSING, **dict.fromkeys(UNTOLD, np.nan)}
 
 
 def _nothing(name: str, count: int) -> Column:
-    value = {"kind": NO_KIND, "sensor": MISSING, "lane": MISSING}.get(name, 0)
-    return Column(np.full(count, value, dtype=_TYPES.get(name, np.float32)), np.ones(count, dtype=np.bool_))
+    return Column(
+        np.full(count, _FILL.get(name, 0), dtype=_TYPES.get(name, np.float32)), np.ones(count, dtype=np.bool_)
+    )
 
 
 def _short(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from citybrain.intake.names import MISSING, names_array
-from citybrain.intake.posted import FORMAT, NEEDED, Header, Posted, RowKind
+from citybrain.intake.posted import FORMAT, NEEDED, OPTIONAL, UNTOLD, Header, Posted, RowKind
 
 if TYPE_CHECKING:
     from citybrain.network import Network
@@ -21,31 +22,41 @@ _COMMON = ("kind", "sensor", "time_ms")
 
 def post_of(header: Header, observed: ObservationBatch, sensors: SensorTable, network: Network) -> Posted:
     """Make the post by which the engine gets these observations; times are rounded to milliseconds."""
-    counts = (len(observed.loop_sensor), len(observed.frame_sensor), len(observed.object_sensor))
-    size, others = sum(counts), counts[0] + counts[1]
+    counts = [len(getattr(observed, f"{kind.name.lower()}_sensor")) for kind in RowKind]
+    size, begin = sum(counts), np.cumsum([0, *counts])
 
-    def spread(values: NDArray[Any], begin: int, fill: float) -> NDArray[Any]:
+    def spread(values: NDArray[Any], kind: RowKind, fill: float) -> NDArray[Any]:
         """Put the values of one kind of row where its rows are."""
         column = np.full(size, fill, dtype=values.dtype)
-        column[begin : begin + len(values)] = values
+        column[begin[kind] : begin[kind + 1]] = values
         return column
 
-    times = np.concatenate((observed.loop_time, observed.frame_time, observed.object_time))
+    times = (observed.loop_time, observed.frame_time, observed.object_time, observed.count_end)
+    lane = spread(observed.object_lane, RowKind.OBJECT, MISSING)
+    lane[begin[RowKind.COUNT] :] = observed.count_lane
     return Posted(
         header=header,
         kind=np.repeat(np.array(list(RowKind), dtype=np.uint8), counts),
-        sensor=np.concatenate((observed.loop_sensor, observed.frame_sensor, observed.object_sensor)),
+        sensor=np.concatenate([getattr(observed, f"{kind.name.lower()}_sensor") for kind in RowKind]),
         sensor_names=names_array(sensors.sensor_id),
-        time_ms=np.rint(times * 1000.0).astype(np.int64),
-        on=spread(observed.loop_on, 0, fill=False),
-        lane=spread(observed.object_lane, others, MISSING),
+        time_ms=_milliseconds(np.concatenate(times)),
+        on=spread(observed.loop_on, RowKind.LOOP, fill=False),
+        lane=lane,
         lane_names=names_array(network.lane_id),
-        distance=spread(observed.object_distance, others, 0.0),
-        speed=spread(observed.object_speed, others, 0.0),
-        confidence=spread(observed.object_confidence, others, 0.0),
+        distance=spread(observed.object_distance, RowKind.OBJECT, 0.0),
+        speed=spread(observed.object_speed, RowKind.OBJECT, 0.0),
+        confidence=spread(observed.object_confidence, RowKind.OBJECT, 0.0),
+        begin_ms=spread(_milliseconds(observed.count_begin), RowKind.COUNT, 0),
+        vehicles=spread(observed.count_vehicles, RowKind.COUNT, 0.0),
+        occupancy=spread(observed.count_occupancy, RowKind.COUNT, np.nan),
+        queue=spread(observed.count_queue, RowKind.COUNT, np.nan),
         fault=np.zeros(size, dtype=np.uint8),
         field=np.zeros(size, dtype=np.uint8),
     )
+
+
+def _milliseconds(times: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.rint(times * 1000.0).astype(np.int64)
 
 
 def write_json(posted: Posted) -> bytes:
@@ -53,12 +64,17 @@ def write_json(posted: Posted) -> bytes:
     columns = {name: values.tolist() for name, values in _columns(posted).items()}
     rows = []
     for n, kind in enumerate(posted.kind.tolist()):
-        names = (*_COMMON, *NEEDED[RowKind(kind)])
-        rows.append({name: columns[name][n] for name in names})
+        row = {name: columns[name][n] for name in (*_COMMON, *NEEDED[RowKind(kind)])}
+        told = {name: columns[name][n] for name in OPTIONAL.get(RowKind(kind), ())}
+        rows.append(row | {name: value for name, value in told.items() if _is_told(value)})
     header = {"format": FORMAT, "batch_id": posted.batch_id, "sender": posted.sender}
     if posted.complete_until is not None:
         return json.dumps(header | {"complete_until": posted.complete_until, "rows": rows}).encode()
     return json.dumps(header | {"rows": rows}).encode()
+
+
+def _is_told(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
 def write_arrow(posted: Posted, compression: str | None = None, *, plain_text: bool = False) -> bytes:
@@ -71,10 +87,14 @@ def write_arrow(posted: Posted, compression: str | None = None, *, plain_text: b
     """
     arrays = {}
     for name, values in _columns(posted, texts=False).items():
-        kinds = [kind for kind in RowKind if name in NEEDED[kind]]
-        unused = None if name in _COMMON else ~np.isin(posted.kind, kinds)
-        if unused is None or not unused.all():
-            arrays[name] = pa.array(values, mask=unused)
+        kinds = [kind for kind in RowKind if name in (*NEEDED[kind], *OPTIONAL.get(kind, ()))]
+        unused = ~np.isin(posted.kind, list(RowKind) if name in _COMMON else kinds)
+        if name == "lane":
+            unused |= values == MISSING
+        elif name in UNTOLD:
+            unused |= np.isnan(values)
+        if name in _COMMON or not unused.all():
+            arrays[name] = pa.array(values, mask=unused if unused.any() else None)
     for name, names in _names(posted).items():
         if name in arrays:
             text = pa.DictionaryArray.from_arrays(arrays[name].cast(pa.int32()), names)
@@ -109,6 +129,10 @@ def _columns(posted: Posted, *, texts: bool = True) -> dict[str, NDArray[Any]]:
         "distance": posted.distance,
         "speed": posted.speed,
         "confidence": posted.confidence,
+        "begin_ms": posted.begin_ms,
+        "vehicles": posted.vehicles,
+        "occupancy": posted.occupancy,
+        "queue": posted.queue,
     }
     if texts:
         for name, names in _names(posted).items():

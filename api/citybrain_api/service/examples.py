@@ -97,13 +97,21 @@ OBSERVATIONS: dict[str, Any] = {
             "speed": 0.4,
             "confidence": 0.93,
         },
+        {
+            "kind": "count",
+            "sensor": "counter_e",
+            "time_ms": NOW * 100 - 900,
+            "begin_ms": NOW * 100 - 60_900,
+            "vehicles": 14,
+            "occupancy": 0.21,
+        },
     ],
 }
 VERDICTS: dict[str, Any] = {
     "format": "citybrain/verdicts/1",
     "batch_id": OBSERVATIONS["batch_id"],
-    "rows": 3,
-    "accepted": 2,
+    "rows": 4,
+    "accepted": 3,
     "refused": [{"code": "unknown_sensor", "sentence": "row 0: no sensor 'loop_w' here; there are 40", "rows": [0]}],
 }
 PLAN_EVENT = f"event: plan\nid: 7\ndata: {canonical(PLAN).decode()}\n\n"

@@ -43,9 +43,10 @@ _SENSOR = {"type": "string", "minLength": 1}
 _TIME_MS = {"type": "integer", "description": "Milliseconds since 1970-01-01T00:00:00Z."}
 
 
-def _row(kind: str, **fields: dict[str, Any]) -> dict[str, Any]:
+def _row(kind: str, optional: tuple[str, ...] = (), **fields: dict[str, Any]) -> dict[str, Any]:
     properties = {"kind": {"const": kind}, "sensor": _SENSOR, "time_ms": _TIME_MS, **fields}
-    return {"type": "object", "required": list(properties), "properties": properties}
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "required": required, "properties": properties}
 
 
 OBSERVATIONS: dict[str, Any] = {
@@ -74,6 +75,15 @@ OBSERVATIONS: dict[str, Any] = {
                         distance={"type": "number", "description": "To the end of the lane [m]."},
                         speed={"type": "number", "description": "[m/s]"},
                         confidence={"type": "number", "minimum": 0, "maximum": 1},
+                    ),
+                    _row(
+                        "count",
+                        ("lane", "occupancy", "queue"),
+                        begin_ms=_TIME_MS,
+                        vehicles={"type": "number", "minimum": 0, "description": "That passed in the interval."},
+                        lane={"type": "string", "description": "Of cameras: the lane that was counted."},
+                        occupancy={"type": "number", "minimum": 0, "maximum": 1},
+                        queue={"type": "number", "minimum": 0, "description": "Vehicles queued at its end."},
                     ),
                 ]
             },

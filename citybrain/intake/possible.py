@@ -1,0 +1,70 @@
+"""What the values of a posted row may be, and what to say where they are not. May import the ground only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from citybrain.intake.posted import RowKind
+from citybrain.observations import LONGEST_INTERVAL, SHORTEST_INTERVAL
+
+if TYPE_CHECKING:
+    from citybrain.intake.posted import Posted
+
+FASTEST = 90.0
+"""Greatest speed that is believed [m/s]."""
+DENSEST = 1.0
+"""Vehicles that pass a lane in a second, at most: no driver follows more closely for a whole interval."""
+LONGEST_QUEUE = 1000.0
+"""Vehicles that a camera may see queued on a lane."""
+_SHORTEST_MS, _LONGEST_MS = int(1000 * SHORTEST_INTERVAL), int(1000 * LONGEST_INTERVAL)
+Mask = NDArray[np.bool_]
+
+
+def possible_objects(posted: Posted, rows: NDArray[np.int64], reach: NDArray[np.float32]) -> Mask:
+    """Which objects are possible on lanes that reach so far [m]."""
+    distance, speed, confidence = posted.distance[rows], posted.speed[rows], posted.confidence[rows]
+    sane: Mask = (distance >= 0.0) & (distance <= reach) & (speed >= 0.0) & (speed <= FASTEST)
+    return sane & (confidence >= 0.0) & (confidence <= 1.0)
+
+
+def fitting_intervals(posted: Posted, rows: NDArray[np.int64]) -> Mask:
+    """Which intervals are long enough and not too long; their ends have been found to lie within the clock's reach."""
+    begin, end = posted.begin_ms[rows], posted.time_ms[rows]
+    fitting: Mask = (begin >= end - _LONGEST_MS) & (begin <= end - _SHORTEST_MS)
+    return fitting
+
+
+def possible_counts(posted: Posted, rows: NDArray[np.int64]) -> Mask:
+    """Which counts are possible; what was not told is."""
+    vehicles, occupancy, queue = posted.vehicles[rows], posted.occupancy[rows], posted.queue[rows]
+    seconds = (posted.time_ms[rows].astype(np.float64) - posted.begin_ms[rows]) / 1000.0
+    sane: Mask = (vehicles >= 0.0) & (vehicles <= DENSEST * seconds)
+    sane &= np.isnan(occupancy) | ((occupancy >= 0.0) & (occupancy <= 1.0))
+    return sane & (np.isnan(queue) | ((queue >= 0.0) & (queue <= LONGEST_QUEUE)))
+
+
+def what_is_impossible(posted: Posted, row: int) -> str:
+    """Say what is wrong with the values of a row."""
+    if posted.kind[row] == RowKind.COUNT:
+        return (
+            f"vehicles {posted.vehicles[row]:.6g}, occupancy {posted.occupancy[row]:.6g}, queue "
+            f"{posted.queue[row]:.6g}: vehicles must lie within 0 and {DENSEST:.0f} for each second of the interval, "
+            f"occupancy within 0 and 1, queue within 0 and {LONGEST_QUEUE:.0f}"
+        )
+    return (
+        f"distance {posted.distance[row]:.6g} m, speed {posted.speed[row]:.6g} m/s, confidence "
+        f"{posted.confidence[row]:.6g}: distance must lie within the lane, speed within 0 and "
+        f"{FASTEST:.0f} m/s, confidence within 0 and 1"
+    )
+
+
+def what_is_wrong_with_the_interval(posted: Posted, row: int) -> str:
+    """Say how long an interval may be."""
+    seconds = (int(posted.time_ms[row]) - int(posted.begin_ms[row])) / 1000
+    return (
+        f"the interval from begin_ms to time_ms lasts {seconds:g} s; {SHORTEST_INTERVAL:.0f} to "
+        f"{LONGEST_INTERVAL:.0f} s are taken in"
+    )
