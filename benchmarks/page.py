@@ -6,11 +6,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICE = ROOT / "docs" / "results-service.md"
-_HEAD = """# Results of the live service
+SENSING = ROOT / "docs" / "results-sensing.md"
+_HEADS = {
+    SERVICE: """# Results of the live service
 
 Every section is written by the command that it names. Times depend on the machine, and load generators share its
 cores with the service: read ratios first.
-"""
+""",
+    SENSING: """# Results of sensing
+
+Every section is written by the command that it names. What the sensors are, and what makes them sick:
+[sensors.md](sensors.md). What a delay is, and what a simulation does not show: [evidence.md](evidence.md).
+""",
+}
 
 
 def write_section(title: str, command: str, body: str, page: Path = SERVICE) -> None:
@@ -20,8 +28,9 @@ def write_section(title: str, command: str, body: str, page: Path = SERVICE) -> 
     ----------
     command : what writes the section, told in its first line.
     body : Markdown.
+    page : ``SERVICE`` or ``SENSING``.
     """
-    text = page.read_text(encoding="utf-8") if page.exists() else _HEAD
+    text = page.read_text(encoding="utf-8") if page.exists() else _HEADS[page]
     head, *sections = text.split("\n## ")
     kept = {section.split("\n", 1)[0]: section.split("\n", 1)[1].strip() for section in sections}
     kept[title] = f"Written by `{command}`.\n\n{body.strip()}"
