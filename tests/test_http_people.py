@@ -269,7 +269,14 @@ def test_what_was_shown_is_explained(world: World) -> None:
         assert found["plan"] == plan
         assert found["author"]
         assert found["inputs"].startswith("sha256:")
-        assert client.get(path, params={"intersection": "c", "time": 5}).json()["plan"] is None
+        assert found["missing"] is None
+        assert found["rejected"]["cost_tenths"] <= found["pattern"]["cost_tenths"]
+        before = client.get(path, params={"intersection": "c", "time": 5}).json()
+        assert (before["plan"], before["rejected"]) == (None, None)
+        assert "no service had begun" in before["missing"]
+        with world.app.state.service.explaining:
+            busy = client.get(path, params={"intersection": "c", "time": 5})
+            assert (busy.status_code, busy.headers["Retry-After"]) == (503, "5")
         assert client.get(path, params={"intersection": "z", "time": 5}).status_code == 404
 
 

@@ -9,9 +9,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from citybrain.clock import moment_text
+from citybrain.clock import StreetClock, moment_text
 from citybrain.errors import InputError, PlantError
+from citybrain.live.service import Live
+from citybrain.storage.store import open_store
 from citybrain_api.cli import app
+from citybrain_api.client import Client
+from citybrain_api.served_street import read_street
+from citybrain_api.service.app import make_app
+from citybrain_api.service.keys import keep_key, new_key
+from citybrain_api.service.server import Served
 from citybrain_api.street import StreetOrder
 from citybrain_api.twin import run_street, run_twin, twin_service
 from citybrain_sim.scenarios import find_scenario
@@ -85,6 +92,19 @@ def test_a_decision_is_explained_with_what_was_rejected(lived: Lived) -> None:
     words = citybrain("ledger", "explain", lived.intersection, moment_text(lived.late), "--data", lived.data)
     assert words.exit_code == 0, words.stderr
     assert f"plan {document['plan']['seq']} by planner" in words.stdout
+
+
+def test_the_service_explains_as_the_command_does(lived: Lived) -> None:
+    words = citybrain("ledger", "explain", lived.intersection, lived.late, "--data", lived.data, "--json")
+    site, sensors = read_street("district", "planner", "default", None)
+    live = Live.open(site, sensors, "planner", open_store(lived.data), StreetClock(lived.late))
+    key, row = new_key("reader", "reader", None, 0)
+    keep_key(live.store, row)
+    try:
+        with Served(make_app(live)) as served, Client(served.url, key) as client:
+            assert client.explain(lived.intersection, lived.late) == json.loads(words.stdout)
+    finally:
+        live.stop()
 
 
 @pytest.mark.parametrize(

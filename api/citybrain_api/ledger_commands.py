@@ -16,10 +16,8 @@ from citybrain_api.failures import FAILED, clear_errors, tell
 from citybrain_api.key_commands import DATA, Data
 
 if TYPE_CHECKING:
-    from citybrain.live.explain import Explanation, Street
-    from citybrain.storage.store import Store
+    from citybrain.live.explain import Explanation
 
-MOST_TOLD = 20
 ledger_app = typer.Typer(help="The ledger of the live service: who decided what, and why.", no_args_is_help=True)
 
 
@@ -76,15 +74,11 @@ def explain(
     """
     with clear_errors(Path()):
         at = read_moment(time)
-        from citybrain.live.explain import explain as look_up  # noqa: PLC0415 - keeps --help quick
-        from citybrain.storage.store import open_store  # noqa: PLC0415 - likewise
+        from citybrain.storage.store import open_store  # noqa: PLC0415 - keeps --help quick
+        from citybrain_api.explanations import explain_at  # noqa: PLC0415 - likewise
 
         with open_store(data, create=False) as store:
-            street = _street(store, at)
-            if intersection not in street.site.network.intersection_id:
-                there = ", ".join(sorted(street.site.network.intersection_id)[:MOST_TOLD])
-                raise InputError(f"no intersection {intersection!r} here; there are: {there}")
-            found = look_up(store, intersection, at, street)
+            found = explain_at(store, intersection, at)
         if as_json:
             typer.echo(json.dumps(found.document(), indent=1))
         else:
@@ -103,9 +97,10 @@ def replay(
         at = read_moment(time)
         from citybrain.live.explain import MINUTE, replay_minute  # noqa: PLC0415 - keeps --help quick
         from citybrain.storage.store import open_store  # noqa: PLC0415 - likewise
+        from citybrain_api.explanations import street_at  # noqa: PLC0415 - likewise
 
         with open_store(data, create=False) as store:
-            done = replay_minute(store, _street(store, at), at, minutes * MINUTE)
+            done = replay_minute(store, street_at(store, at), at, minutes * MINUTE)
         if as_json:
             typer.echo(
                 json.dumps({"ticks": done.ticks, "plans": done.plans, "differences": done.differences}, indent=1)
@@ -115,20 +110,6 @@ def replay(
         if done.differences:
             tell("the replay differs from the record: " + "; ".join(done.differences))
             raise typer.Exit(FAILED)
-
-
-def _street(store: Store, at: int) -> Street:
-    """Open again what the service had open at a time."""
-    from citybrain.live.explain import Street  # noqa: PLC0415 - keeps --help quick
-    from citybrain.live.settings import LiveSettings  # noqa: PLC0415 - likewise
-    from citybrain_api.served_street import read_street  # noqa: PLC0415 - likewise
-
-    start = store.last_start(at + 1)
-    if start is None or "scenario" not in start.document:
-        raise InputError(f"no service had begun by {at} here; give a time when it ran, and its --data")
-    about = start.document
-    site, sensors = read_street(about["scenario"], about["controller"], about["sensors"], about["profile"])
-    return Street(site, sensors, about["controller"], LiveSettings())
 
 
 def _in_words(found: Explanation) -> list[str]:
@@ -153,6 +134,8 @@ def _in_words(found: Explanation) -> list[str]:
         + (f", {ack['code']}" if ack["code"] else "")
         for ack in found.acknowledgements
     ]
+    if found.missing is not None:
+        lines.append(f"instead not worked out: {found.missing}")
     if found.outcome is not None:
         waiting, later = (found.outcome[name] / 10 for name in ("waiting_tenths", "waiting_later_tenths"))
         lines.append(f"outcome {waiting:.1f} vehicles waited then, {later:.1f} a minute later, as estimated")

@@ -5,12 +5,12 @@ May import the store, the replay and what courses are worth.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from citybrain.errors import InputError
+from citybrain.errors import CityBrainError, InputError
 from citybrain.intake.judge import Judge
 from citybrain.live.book import Book, make_book
 from citybrain.live.engine import LiveEngine
@@ -67,6 +67,7 @@ class Explanation:
     cost : of the course chosen; ``rejected`` the best of the others; ``pattern`` the fixed pattern's. Only where the
         tick could be carried out again.
     outcome : vehicles that waited at the intersection when the plan was made, and a minute later.
+    missing : a sentence on why the last four are not there, where they are not.
     """
 
     intersection: str
@@ -84,6 +85,7 @@ class Explanation:
     rejected: Option | None = None
     pattern: Option | None = None
     outcome: dict[str, int] | None = None
+    missing: str | None = None
 
     def document(self) -> dict[str, Any]:
         """Turn into plain types."""
@@ -115,8 +117,8 @@ def explain(store: Store, intersection: str, time: int, street: Street | None = 
 
     Raises
     ------
-    InputError
-        If the record is damaged or of another street.
+    StoreError
+        If the store cannot be read.
     """
     entries = store.entries_for(intersection, time - LONGEST_PLAN, time + MINUTE)
     told = store.plans_told(entries)
@@ -144,7 +146,10 @@ def explain(store: Store, intersection: str, time: int, street: Street | None = 
     )
     if street is None or plan is None or about.tick is None:
         return about
-    return _with_options(about, store, street, plan)
+    try:
+        return _with_options(about, store, street, plan)
+    except CityBrainError as error:
+        return replace(about, missing=str(error))
 
 
 def replay_minute(store: Store, street: Street, time: int, length: int = MINUTE) -> Minute:
@@ -219,13 +224,11 @@ def _with_options(about: Explanation, store: Store, street: Street, plan: dict[s
         if done.tick.time == about.tick:
             options = _options(book, street, i, done, plan)
     if not options:
-        return about
+        return replace(about, missing="the tick showed no stage here from which another could have followed")
     cost, pattern = options.pop("chosen"), options["pattern"]
     rejected = min((option for option in options.values()), key=lambda option: option.cost_tenths)
     outcome = {"waiting_tenths": waiting[about.tick], "waiting_later_tenths": waiting[max(waiting)]}
-    return Explanation(
-        **{**vars(about), "cost": cost, "rejected": rejected, "pattern": pattern, "outcome": outcome},
-    )
+    return replace(about, cost=cost, rejected=rejected, pattern=pattern, outcome=outcome)
 
 
 def _options(book: Book, street: Street, i: int, done: Replayed, plan: dict[str, Any]) -> dict[str, Option]:

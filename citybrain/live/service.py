@@ -50,7 +50,8 @@ class Live(People):
     Attributes
     ----------
     board : plans in force.
-    settings, site, sensors, store, clock : what it was opened with.
+    start_entry : number of the entry of the ledger that tells of the start; 0 before it.
+    settings, site, sensors, controller_name, store, clock : what it was opened with.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class Live(People):
     ) -> None:
         """Use :meth:`open`."""
         self.site, self.sensors, self.store, self.clock, self.settings = site, sensors, store, clock, settings
+        self.controller_name = controller_name
         self.board = Board(site.network.intersection_id)
         self._book = book = make_book(site, settings.lead, settings.time_zone)
         self._judge = Judge(sensors, site.network)
         self._lock = threading.Lock()
         self._told: dict[str, tuple[object, ...]] = {}
         self._stopped = False
+        self.start_entry = 0
 
         def make_engine() -> LiveEngine:
             return LiveEngine(
@@ -133,7 +136,7 @@ class Live(People):
         ----------
         about : what the service was opened with, for the ledger: whoever replays it needs it again.
         """
-        self._tell("start", None, {"version": citybrain.__version__, **(about or {})}).result()
+        self.start_entry = self._tell("start", None, {"version": citybrain.__version__, **(about or {})}).result()
         self._ticker.start()
 
     def stop(self) -> None:

@@ -36,6 +36,7 @@ CREATE TABLE access_keys (key_id TEXT PRIMARY KEY, hash TEXT NOT NULL, scope TEX
 CREATE TABLE ledger (n {number} PRIMARY KEY, at {number} NOT NULL, kind TEXT NOT NULL, intersection TEXT,
   text TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL) {strict};
 CREATE INDEX ledger_by_intersection ON ledger (intersection, at);
+CREATE INDEX ledger_starts ON ledger (n) WHERE kind = 'start';
 CREATE TABLE checkpoints (number {serial}, time {number} NOT NULL, tick {number} NOT NULL, version TEXT NOT NULL,
   data {bytes} NOT NULL) {strict};
 CREATE INDEX checkpoints_by_time ON checkpoints (time);

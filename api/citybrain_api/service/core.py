@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     bell: Bell = field(default_factory=Bell)
     bodies_bytes: int = 0
+    explaining: threading.Lock = field(default_factory=threading.Lock)
     viewers: int = 0
     plan_streams: int = 0
     engine_waiters: ThreadPoolExecutor = field(

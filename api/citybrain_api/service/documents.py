@@ -218,6 +218,20 @@ class Ledger(BaseModel):
     next: int | None = Field(description="Ask with this `from` for what follows; null: these were the last.")
 
 
+class Option(BaseModel):
+    """A course of stages."""
+
+    name: str
+    cost_tenths: int = Field(description="What it was thought to cost over the next 40 s [0.1 veh s].")
+
+
+class Outcome(BaseModel):
+    """What came of it, as estimated [0.1 veh]."""
+
+    waiting_tenths: int = Field(description="Vehicles that waited when the plan was made.")
+    waiting_later_tenths: int = Field(description="A minute later.")
+
+
 class Explanation(BaseModel):
     """Who decided what an intersection showed, and on which grounds."""
 
@@ -232,6 +246,11 @@ class Explanation(BaseModel):
     override: int | None = Field(description="`number` of the override behind it.")
     acknowledgements: list[dict[str, Any]] = Field(description="Of this plan, in order.")
     errors: list[dict[str, Any]] = Field(description="Faults within a minute of that time.")
+    cost: Option | None = Field(description="The course chosen.")
+    rejected: Option | None = Field(description="The best of the others.")
+    pattern: Option | None = Field(description="The fixed pattern.")
+    outcome: Outcome | None
+    missing: str | None = Field(description="Why the last four could not be worked out, where they could not.")
 
 
 class Times(BaseModel):

@@ -10,7 +10,8 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from citybrain.errors import InputError
-from citybrain.live.explain import explain
+from citybrain.live.explain import Street
+from citybrain_api.explanations import Opened, explain_at
 from citybrain_api.service import documents as doc
 from citybrain_api.service.access import (
     ControllerOrPersonKey,
@@ -24,7 +25,7 @@ from citybrain_api.service.bodies import json_only
 from citybrain_api.service.core import EVENT_STREAM, Service
 from citybrain_api.service.examples import PLAN, TICK_EVENT
 from citybrain_api.service.keys import Principal
-from citybrain_api.service.problems import ProblemError, component, declared
+from citybrain_api.service.problems import ProblemError, component, declared, unavailable
 from citybrain_api.service.routes.plans import ONE
 from citybrain_api.service.streams import network_events
 
@@ -217,13 +218,21 @@ def explanation(
     intersection: Annotated[str, Query(max_length=500, description="Id of the intersection.")],
     time: Annotated[int, Query(ge=0, le=doc.LATEST, description="When [0.1 s since 1970].")],
 ) -> doc.Explanation:
-    """Tell the plan of that time, its grounds, author and inputs, the controller's answers, and faults.
+    """Tell the plan of that time, its grounds, author, inputs, what was rejected, the controller's answers, and faults.
 
-    What was rejected and what the fixed pattern would have cost takes a replay: `citybrain ledger explain`.
+    The ticks since the last checkpoint are carried out again, which takes some seconds; one explanation at a time. It
+    is what `citybrain ledger explain` tells.
     """
     name = intersection_of(shared, intersection, key)
-    found = explain(shared.live.store, name, time).document()
-    return doc.Explanation(**{field: found[field] for field in doc.Explanation.model_fields})
+    live = shared.live
+    if not shared.explaining.acquire(blocking=False):
+        raise unavailable("another explanation is being worked out", after_s=5)
+    try:
+        street = Street(live.site, live.sensors, live.controller_name, live.settings)
+        found = explain_at(live.store, name, time, Opened(live.start_entry, street))
+    finally:
+        shared.explaining.release()
+    return doc.Explanation.model_validate(found.document())
 
 
 @router.get(ONE, summary="One intersection", responses=declared(*READ, 404, 410))
