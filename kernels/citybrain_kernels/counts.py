@@ -35,9 +35,9 @@ MOST_PER_SECOND = 1.0
 """A lane lets no more vehicles pass than this [veh/s]; counts beyond are no counts."""
 RATE_MEMORY = 120.0
 """A count weighs in the believed flow as its interval does against this time [s]."""
-MISCOUNT = 0.06
-"""Share of the vehicles that a count is believed to be wrong by (s.d.)."""
-QUEUE_SD, QUEUE_SD_SHARE = 0.7, 0.12
+COUNT_SD, MISCOUNT = 0.5, 0.06
+"""A count is believed to be wrong by this [veh] and this share of it (s.d.)."""
+QUEUE_SD, QUEUE_SD_SHARE = 0.5, 0.1
 """A queue that is told is believed to be wrong by this [veh] and this share of it (s.d.)."""
 FULL_SIGHT = 0.9
 """A queue that fills this share of what a camera sees may be longer."""
@@ -61,7 +61,8 @@ class Counters(NamedTuple):
     passed, queued : [K, PAST] vehicles that the model has let pass up to a second, and its queue then [veh].
     inside : [K] vehicles between line and lane's end at the end of the last tick.
     total : [K] vehicles that the model has let pass.
-    cleared : [K] when there was last no vehicle inside [s]. since : [K] begin of memory [s]. latest : [K] its end [s].
+    cleared : [K] when green had last left no vehicle inside [s].
+    since : [K] begin of memory [s]. latest : [K] its end [s].
     until : [K] end of the last interval taken in [s]. rate : [K] flow believed [veh/s]. taken : [K] intervals taken in.
     """
 
@@ -105,7 +106,8 @@ def watch_counters(now: float, steps: int, layout: Layout, counters: Counters, b
         flow = belief.outflow[l] * steps
         if counters.boundary[k] > 0:
             flow = max(0.0, flow + inside - counters.inside[k])
-        if inside < EMPTY:
+        # Behind a red nothing clears: that the model has nobody there may only mean that it knows of nobody.
+        if inside < EMPTY and belief.green_from[l] > belief.green_to[l]:
             counters.cleared[k] = now
         begin, end = int(counters.latest[k]), int(now)
         for s in range(max(begin + 1, end - PAST + 1), end + 1):
@@ -221,8 +223,8 @@ def _more_inside(k: int, vehicles: float, begin: float, end: float, counters: Co
     """
     latest = counters.latest[k]
     modelled = _recall(counters.passed, k, end, latest) - _recall(counters.passed, k, begin, latest)
-    uncertain = modelled + 1.0
-    gain = uncertain / (uncertain + 1.0 + (MISCOUNT * vehicles) ** 2)
+    uncertain = max(modelled, vehicles) + 1.0
+    gain = uncertain / (uncertain + (COUNT_SD + MISCOUNT * vehicles) ** 2)
     cleared = counters.cleared[k]
     if counters.boundary[k] == 0:
         return float(gain * (modelled - vehicles)) if cleared < begin else 0.0
@@ -236,7 +238,7 @@ def _more_queued(now: float, k: int, l: int, queue: float, end: float, counters:
     believed = _recall(counters.queued, k, end, counters.latest[k])
     if queue >= FULL_SIGHT * counters.reach[k] and believed > queue:
         return 0.0
-    uncertain = believed + 1.0
+    uncertain = max(believed, queue) + 1.0
     gain = uncertain / (uncertain + (QUEUE_SD + QUEUE_SD_SHARE * queue) ** 2)
     told = believed + gain * (queue - believed)
     green = belief.green_to[l] - max(end, belief.green_from[l])
