@@ -62,7 +62,7 @@ def find_boundary(network: Network, sensors: SensorTable) -> Boundary:
     first, last = _counter(network, sensors, nearest=False), _counter(network, sensors, nearest=True)
     entries, exits = (np.array([not near for near in side], dtype=np.bool_) for side in ways[:2])
     inner = np.flatnonzero(last >= 0).tolist()
-    towards = _spread(inner, ways.upstream)
+    towards = _reach(inner, ways.upstream)
     pure = [lane for lane in inner if _from_outside(lane, ways, first)]
     enters = np.zeros(len(sensors.sensor_id), dtype=np.bool_)
     enters[first[pure]] = True
@@ -71,10 +71,11 @@ def find_boundary(network: Network, sensors: SensorTable) -> Boundary:
     leaving: list[list[int]] = [[] for _ in sensors.sensor_id]
     for lane in inner:
         moves = range(*network.lane_move_ptr[lane : lane + 2].tolist())
-        leaving[last[lane]] = [m for m in moves if not towards[network.move_to[m]]]
+        leaving[last[lane]] = [m for m in moves if int(network.move_to[m]) not in towards]
     ptr, move = csr(leaving)
-    seen_in = entries & _spread(pure, ways.upstream)
-    seen_out = exits & (_spread(network.move_to[move].tolist(), ways.downstream) | (last >= 0))
+    seen_in = sum(not ways.upstream[lane] for lane in _reach(pure, ways.upstream))
+    gone = _reach(network.move_to[move].tolist(), ways.downstream) | set(sensors.lane[leaves].tolist())
+    seen_out = sum(not ways.downstream[lane] for lane in gone)
     edge = int(entries.sum() + exits.sum())
     enter_s, leave_s = _times(network, sensors, ways, enters, (ptr, move))
     return Boundary(
@@ -83,7 +84,7 @@ def find_boundary(network: Network, sensors: SensorTable) -> Boundary:
         leave_move=move,
         leaves=leaves,
         counts=enters | leaves | (np.diff(ptr) > 0),
-        blind=1.0 - float(seen_in.sum() + seen_out.sum()) / edge if edge else 0.0,
+        blind=1.0 - (seen_in + seen_out) / edge if edge else 0.0,
         enter_s=enter_s,
         leave_s=leave_s,
     )
@@ -129,7 +130,7 @@ def _times(
 
 def _way_s(lanes: list[int], near: Sequence[list[int]], seconds: FloatArray) -> float:
     """Mean time from some lanes to the network's edge [s]; lanes beside each other are ways of their own."""
-    reached = np.flatnonzero(_spread(lanes, near)).tolist()
+    reached = sorted(_reach(lanes, near))
     ends = sum(not near[lane] for lane in reached)
     return float(seconds[reached].sum()) / max(ends, 1)
 
@@ -145,16 +146,14 @@ def _counter(network: Network, sensors: SensorTable, *, nearest: bool) -> IntArr
     return found
 
 
-def _spread(lanes: Iterable[int], near: Sequence[list[int]]) -> NDArray[np.bool_]:
-    """[L] some lanes and all that are reached from them."""
-    reached = np.zeros(len(near), dtype=np.bool_)
+def _reach(lanes: Iterable[int], near: Sequence[list[int]]) -> set[int]:
+    """Find all that is reached from some lanes, themselves included."""
     todo = list(lanes)
-    reached[todo] = True
+    reached = set(todo)
     while todo:
-        for other in near[todo.pop()]:
-            if not reached[other]:
-                reached[other] = True
-                todo.append(other)
+        new = [other for other in near[todo.pop()] if other not in reached]
+        reached.update(new)
+        todo += new
     return reached
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from citybrain.network import FloatArray
+    from citybrain.network import FloatArray, IntArray
 
 LARGEST = 20.0
 """Indices end here: where nothing moves, the ratio has no end."""
@@ -48,16 +48,24 @@ def delay_index(spent: FloatArray, free: FloatArray) -> FloatArray:
     return np.clip(ratio, 1.0, LARGEST)
 
 
-def travel_time_index(travel_time: FloatArray, free_time: FloatArray, travelled: FloatArray) -> float:
+def travel_time_index(
+    travel_time: FloatArray, free_time: FloatArray, travelled: FloatArray, group: IntArray, count: int
+) -> FloatArray:
     """Travel time index: mean of travel time over free travel time, weighted by the distance travelled.
 
     Parameters
     ----------
     travel_time, free_time : [E] [s]. travelled : [E] vehicle metres.
+    group : [E] number of the group that the road belongs to, below ``count``.
+
+    Returns
+    -------
+    array
+        [count] 1 to ``LARGEST``; 1 where nobody travelled.
     """
-    if travelled.sum() <= 0.0:
-        return 1.0
-    return float(np.clip(np.average(travel_time / free_time, weights=travelled), 1.0, LARGEST))
+    weight = np.bincount(group, weights=travelled, minlength=count)
+    total = np.bincount(group, weights=travelled * travel_time / free_time, minlength=count)
+    return np.clip(np.where(weight > 0.0, total / np.maximum(weight, 1e-9), 1.0), 1.0, LARGEST)
 
 
 def level(index: FloatArray) -> NDArray[np.int8]:

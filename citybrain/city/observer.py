@@ -39,7 +39,7 @@ CROSSING_SPEED = 7.0
 LANE_GAP_S = 1.0
 """The estimator's lanes end so long before the next one begins [s]."""
 LONGEST_STEP_S = 60.0
-"""A longer gap between two ticks counts as so long."""
+"""After a longer gap between two ticks, vehicles and travel times begin anew [s]."""
 
 
 class CityObserver:
@@ -93,7 +93,11 @@ class CityObserver:
         """See what was observed and believed; returns figures at the end of every minute."""
         if self._time < 0:
             self._time = batch.time
-        seconds = min((batch.time - self._time) / TENTHS_PER_SECOND, LONGEST_STEP_S)
+        seconds = (batch.time - self._time) / TENTHS_PER_SECOND
+        if seconds > LONGEST_STEP_S:
+            self._roads.forget()
+            self._vehicles.forget()
+            seconds = 0.0
         before, self._time = self._time, batch.time
         self._count(batch)
         self._roads.watch(seconds, state)
@@ -154,14 +158,9 @@ class CityObserver:
             return np.bincount(of_road, weights=values, minlength=n_d).astype(np.float64)
 
         city = float(delay_index(np.array([spent.sum()]), np.array([free.sum()]))[0])
-        city_time = travel_time_index(time, roads.free_s, metres)
+        city_time = float(travel_time_index(time, roads.free_s, metres, np.zeros_like(of_road), 1)[0])
         district = delay_index(by_district(spent), by_district(free))
-        district_time = np.array(
-            [
-                travel_time_index(time[mine], roads.free_s[mine], metres[mine])
-                for mine in (of_road == np.arange(n_d)[:, None])
-            ]
-        )
+        district_time = travel_time_index(time, roads.free_s, metres, of_road, n_d)
         link = delay_index(self._by_link(spent), self._by_link(free))
         indices = np.concatenate([[city], district, link])
         self._severe += (indices >= SEVERE).astype(np.int32)

@@ -52,6 +52,12 @@ class Roads:
         self._filled = min(self._filled + 1, BINS)
         kernel.close_bin(FLOW_MEMORY - 1.0, self._newest, self._bin, self._ring)
 
+    def forget(self) -> None:
+        """Begin anew: what was is long ago."""
+        for sums in self._bin:
+            sums[:] = 0.0
+        self._newest, self._filled = -1, 0
+
     def per_road(self, lanes: FloatArray) -> FloatArray:
         """Sum values [L] of lanes over each road [E]."""
         total: FloatArray = np.add.reduceat(lanes, self._road_ptr[:-1]) if len(self.length) else np.zeros(0)

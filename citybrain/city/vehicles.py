@@ -20,7 +20,7 @@ HIDDEN_TURNOVER_S = 180.0
 """A vehicle is in the network for about so long; what is not counted is assumed to change at that rate [s]."""
 ERROR_MEMORY = 0.95
 """Share of the lanes' common error that is left a minute later."""
-FIRST_RATE, RATE_WALK = 0.1, 0.02
+FIRST_RATE, RATE_WALK = 0.05, 0.005
 """Standard deviation of the uncounted rate at first, and of its change per minute, as shares of the traffic."""
 READING = 1.0
 """Variance of the sum over the lanes beyond the lasting error [veh2]."""
@@ -76,6 +76,10 @@ class VehiclesInNetwork:
         """Ends of the 95 % interval [veh]."""
         half = NORMAL_95 * self.spread
         return max(0.0, self.estimate - half), self.estimate + half
+
+    def forget(self) -> None:
+        """Begin anew with the next minute."""
+        self._doubt = -1.0
 
     def minute(self, count: Count) -> None:
         """Take in a minute."""

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from citybrain.city.districts import make_districts
+from citybrain.city.forecast import History
+from citybrain.city.observer import CityObserver
 from citybrain.control.registry import make_controller
 from citybrain.decisions import Command, LampState, Wish
 from citybrain.errors import ContractError, InputError
@@ -24,11 +27,13 @@ from citybrain.live.publisher import Moment, Publisher, Terms
 from citybrain.live.schedules import OwnPattern, carry_on
 from citybrain.live.snapshot import Snapshot
 from citybrain.live.wishes import fallback_timetable, override_course, stages_alone
+from citybrain.randomness import generator
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from citybrain.city.figures import CityFigures
     from citybrain.control.interface import Site
     from citybrain.live.inputs import ActiveOverride, TickInputs
     from citybrain.observations import ObservationBatch, SensorTable
@@ -96,6 +101,10 @@ class LiveEngine:
         self._estimator = LaneEstimator(site.network, site.signals, sensors)
         self._scout = LaneEstimator(site.network, site.signals, sensors)
         self._follower = Follower(self._estimator, self._scout)
+        districts = make_districts(site.network, generator(0, "districts"))
+        history = History(CityObserver.history_size(districts))
+        self._city = CityObserver(site.network, sensors, districts, history)
+        self._figures: CityFigures | None = None
         self._controller = make_controller(controller_name, site)
         self._guard = LampGuard(site.signals, site.timings, 0)
         self._publisher = Publisher(site, book, Terms(lease, poll_after, controller_name))
@@ -143,6 +152,7 @@ class LiveEngine:
         self._catch_up(ahead)
         self._time = inputs.time
         state = self._estimate(inputs.batch)
+        self._figures = self._city.see(inputs.batch, state) or self._figures
         foreseen = replace(self._foretell(inputs.batch), time=ahead)
         self._fresh |= inputs.alive & ~self._alive
         self._alive = inputs.alive.copy()
@@ -167,7 +177,8 @@ class LiveEngine:
         ids = self._book.ids
         withdrawn = [ids[i] for i in np.flatnonzero(had_plan & ~self._publisher.has_plan & ~self._suspended()).tolist()]
         lamps = self._shown_before(inputs.time + 1)
-        snapshot = Snapshot(inputs.time, state, lamps, tuple(inputs.alive.tolist()), tuple(self._mode), dict(self._ack))
+        alive, mode = tuple(inputs.alive.tolist()), tuple(self._mode)
+        snapshot = Snapshot(inputs.time, state, lamps, alive, mode, dict(self._ack), self._figures)
         return Outcome(plans, withdrawn, errors, snapshot)
 
     def save(self) -> bytes:

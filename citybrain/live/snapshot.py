@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from citybrain.city.figures import CityFigures
     from citybrain.decisions import LampState
     from citybrain.state import TrafficState
 
@@ -26,6 +27,7 @@ class Snapshot:
     mode : [I] what each controller says it does: ``adaptive``, ``time_of_day``, ... ; ``unknown`` before its first
         acknowledgement.
     ack : last acknowledgement document by intersection id.
+    city : figures of the last full minute; None before the first since the engine was made.
     """
 
     time: int
@@ -34,3 +36,4 @@ class Snapshot:
     alive: tuple[bool, ...]
     mode: tuple[str, ...]
     ack: dict[str, dict[str, Any]]
+    city: CityFigures | None

@@ -1,0 +1,343 @@
+"""Figures of the city: conservation, intervals, indices, districts, forecasts, and a restart that changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from citybrain.city.boundary import find_boundary, leaving_share
+from citybrain.city.districts import Districts, given_districts, make_districts
+from citybrain.city.figures import CityFigures
+from citybrain.city.forecast import HORIZONS, Forecaster, History
+from citybrain.city.index import LARGEST, Level, delay_index, level, travel_time_index
+from citybrain.city.observer import CityObserver
+from citybrain.city.vehicles import Count, VehiclesInNetwork
+from citybrain.errors import ContractError, InputError
+from citybrain.live.memory import pack, recall, remember, unpack
+from citybrain.network import Network, Turn, csr, derived_tables
+from citybrain.observations import ObservationBatch, SensorKind, SensorTable
+from citybrain.randomness import generator
+from citybrain.state import HORIZON, TrafficState
+from tests.live_street import Loop
+from tests.small_world import small_network, small_sensors
+
+FEW = settings(max_examples=30, deadline=None)
+STOP, ADVANCE, EXIT = SensorKind.STOP_LOOP, SensorKind.ADVANCE_LOOP, SensorKind.EXIT_LOOP
+
+
+def loops(*places: tuple[SensorKind, int, float]) -> SensorTable:
+    """Loops as (kind, lane, distance)."""
+    return SensorTable(
+        sensor_id=tuple(f"{kind.name}{lane}" for kind, lane, _ in places),
+        kind=np.array([kind for kind, _, _ in places], np.uint8),
+        lane=np.array([lane for _, lane, _ in places], np.int32),
+        distance=np.array([distance for _, _, distance in places], np.float64),
+        cover_ptr=np.zeros(len(places) + 1, np.int32),
+        cover_lane=np.zeros(0, np.int32),
+        cover_offset=np.zeros(0),
+    )
+
+
+ALL = loops((ADVANCE, 0, 60.0), (STOP, 0, 2.0), (ADVANCE, 2, 60.0), (STOP, 2, 2.0))
+
+
+def chain() -> Network:
+    """One-lane roads a -> b -> c through the intersections p and q, with a place to turn back at the end of c."""
+    move_from, move_to = np.array([0, 1, 2], np.int32), np.array([1, 2, 0], np.int32)
+    owner = np.array([0, 1, -1], np.int32)
+    none_ptr, none = csr([[], [], []])
+    return Network(
+        lane_id=("a_0", "b_0", "c_0"),
+        edge_id=("a", "b", "c"),
+        intersection_id=("p", "q"),
+        lane_edge=np.arange(3, dtype=np.int32),
+        lane_length=np.array([200.0, 300.0, 100.0]),
+        lane_speed=np.full(3, 10.0),
+        lane_general=np.ones(3, np.bool_),
+        move_from=move_from,
+        move_to=move_to,
+        move_intersection=owner,
+        move_lamp=np.array([0, 0, -1], np.int32),
+        move_turn=np.array([Turn.STRAIGHT, Turn.STRAIGHT, Turn.UTURN], np.int32),
+        move_length=np.full(3, 10.0),
+        move_foe_ptr=none_ptr,
+        move_foe=none,
+        move_yield_ptr=none_ptr,
+        move_yield=none,
+        lane_shape_ptr=np.arange(0, 7, 2, dtype=np.int32),
+        lane_shape=np.array([[0, 0], [200, 0], [210, 0], [510, 0], [520, 0], [620, 0]], np.float64),
+        **derived_tables(3, move_from, move_to, owner, 2),
+    )
+
+
+def test_loops_at_the_edge_count_in_and_out() -> None:
+    found = find_boundary(small_network(), ALL)
+    assert found.enters.tolist() == [True, False, True, False]
+    assert leaving_share(found, np.ones(2, np.float32)).tolist() == [0.0, 1.0, 0.0, 1.0]
+    assert found.blind == 0.0
+    assert found.enter_s.tolist() == pytest.approx([4.0, 0.0, 4.0, 0.0])
+    assert found.leave_s.tolist() == pytest.approx([0.0, 10.2, 0.0, 10.2])
+
+
+def test_exit_loops_count_out_for_the_lanes_before_them() -> None:
+    found = find_boundary(small_network(), loops((STOP, 0, 2.0), (EXIT, 1, 90.0)))
+    assert leaving_share(found, np.ones(2, np.float32)).tolist() == [0.0, 1.0]
+    assert found.blind == pytest.approx(0.5)
+
+
+def test_without_loops_the_edge_is_blind() -> None:
+    found = find_boundary(small_network(), loops())
+    assert found.blind == 1.0
+    assert not found.counts.any()
+
+
+def test_turning_back_at_the_end_of_the_network_is_no_way_in() -> None:
+    found = find_boundary(chain(), loops((ADVANCE, 0, 60.0), (STOP, 1, 2.0)))
+    assert found.enters.tolist() == [True, False]
+    assert leaving_share(found, np.ones(3, np.float32)).tolist() == [0.0, 1.0]
+    assert found.blind == 0.0
+
+
+def minute(entered: float, left: float, believed: float, **other: float) -> Count:
+    return Count(entered, left, believed, **{"doubt": 0.0, "hidden": 0.0, "beyond": 0.0, "blind": 0.0, **other})
+
+
+@FEW
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=2, max_size=40))
+def test_perfect_sensors_conserve_vehicles_exactly(flows: list[tuple[int, int]]) -> None:
+    filtered = VehiclesInNetwork()
+    there = 1000.0
+    before = 0.0
+    for entered, left in flows:
+        net = float(entered - left)
+        # The mean of a minute lies half a minute back: half of what the last one brought, half of this one.
+        there += 0.5 * (before + net)
+        before = net
+        filtered.minute(minute(entered, left, there))
+        assert filtered.estimate == pytest.approx(there, abs=0.01)
+        assert filtered.spread < 1.5
+
+
+def run_of_minutes(bias: float, doubt: float, **other: float) -> VehiclesInNetwork:
+    filtered = VehiclesInNetwork()
+    for k in range(40):
+        share = min(1.0, k / 10.0)
+        filtered.minute(minute(40.0, 40.0, 200.0 * (1.0 + bias * share), doubt=1.0 + share * doubt, **other))
+    return filtered
+
+
+def test_counts_resist_lanes_that_drift_away() -> None:
+    filtered = run_of_minutes(0.5, 60.0**2)
+    assert 200.0 <= filtered.estimate < 280.0
+    assert filtered.interval[0] < 200.0 < filtered.interval[1]
+
+
+def test_the_interval_grows_with_blindness_and_with_hidden_queues() -> None:
+    seeing = run_of_minutes(0.0, 400.0).spread
+    blind = run_of_minutes(0.0, 400.0, blind=1.0).spread
+    hidden = run_of_minutes(0.0, 400.0, hidden=900.0).spread
+    assert seeing < blind < np.sqrt(400.0) + 5.0
+    assert hidden > 30.0
+
+
+def test_indices() -> None:
+    spent, free = np.array([0.0, 0.0, 300.0, 50.0, 900.0]), np.array([0.0, 9.0, 150.0, 100.0, 0.0])
+    assert delay_index(spent, free).tolist() == [1.0, 1.0, 2.0, 1.0, LARGEST]
+    assert level(np.array([1.0, 1.49, 1.5, 2.0, 3.99, 4.0])).tolist() == [
+        Level.SMOOTH,
+        Level.SMOOTH,
+        Level.SLOW,
+        Level.CONGESTED,
+        Level.CONGESTED,
+        Level.SEVERE,
+    ]
+    time, free_time = np.array([20.0, 10.0, 30.0]), np.full(3, 10.0)
+    group = np.array([0, 0, 1], np.int32)
+    found = travel_time_index(time, free_time, np.array([3.0, 1.0, 0.0]), group, 3)
+    assert found.tolist() == [1.75, 1.0, 1.0]
+
+
+def test_districts_part_all_roads_and_come_out_the_same() -> None:
+    network = chain()
+    first, again = (make_districts(network, generator(5, "districts")) for _ in range(2))
+    assert first.name == again.name == ("district 1",)
+    named = given_districts(network, {"west": ["p"], "east": ["q"]})
+    assert named.of_road.tolist() == [0, 1, 0]
+
+
+def test_wrong_districts_are_refused_with_all_faults() -> None:
+    with pytest.raises(InputError, match=r"'x'.*'p' is in two.*has the intersections q") as caught:
+        given_districts(chain(), {"west": ["p", "x"], "east": ["p"]})
+    assert "put each into one" in str(caught.value)
+
+
+def test_a_constant_stays_and_a_ramp_goes_on() -> None:
+    calm, ramp = Forecaster(1), Forecaster(1)
+    for k in range(60):
+        calm.minute(k, np.array([7.0]))
+        ramp.minute(k, np.array([float(k)]))
+    assert calm.ahead[:, 0].tolist() == pytest.approx([7.0] * 3)
+    assert calm.half_width[:, 0].tolist() == pytest.approx([0.0] * 3)
+    assert 59.0 < ramp.ahead[0, 0] < 64.0
+    assert (ramp.ahead[:, 0] + ramp.half_width[:, 0] >= 59.0 + np.array(HORIZONS)).all()
+
+
+def test_yesterday_foretells_todays_peak() -> None:
+    def day(k: int) -> float:
+        return 100.0 + 80.0 * float(np.exp(-(((k - 90) / 20.0) ** 2)))
+
+    history = History(1)
+    for k in range(181):
+        history.minute(k, np.array([day(k)]))
+    errors = {}
+    for name, known in (("history", history), ("none", None)):
+        forecaster = Forecaster(1, known)
+        seen = []
+        for k in range(60, 90):
+            forecaster.minute(k, np.array([1.1 * day(k)]))
+            seen.append(abs(forecaster.ahead[1, 0] - 1.1 * day(k + 15)))
+        errors[name] = float(np.mean(seen[5:]))
+    assert errors["history"] < 0.5 * errors["none"]
+
+
+def state(time: int, vehicles: list[float], flow: list[float], **other: list[float]) -> TrafficState:
+    n = len(vehicles)
+    lanes = {"queue": [0.0] * n, "back_of_queue": [0.0] * n, "room": [20.0] * n, "confidence": [0.9] * n} | other
+    return TrafficState(
+        time,
+        vehicles=np.array(vehicles, np.float32),
+        flow=np.array(flow, np.float32),
+        occupancy=np.zeros(n, np.float32),
+        age=np.full(n, 2.0, np.float32),
+        arrivals=np.zeros((2, HORIZON), np.float32),
+        spill=np.zeros(2, np.float32),
+        head_wait=np.zeros(2, np.float32),
+        blocked=np.zeros(2, np.bool_),
+        discharge=np.full(2, 2.0, np.float32),
+        turn_share=np.ones(3, np.float32),
+        **{name: np.array(values, np.float32) for name, values in lanes.items()},
+    )
+
+
+def batch(time: int, *events: tuple[int, float, bool]) -> ObservationBatch:
+    def ints() -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+        return np.zeros(0, np.int32)
+
+    def singles() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        return np.zeros(0, np.float32)
+
+    return ObservationBatch(
+        time,
+        np.array([x for x, _, _ in events], np.int32),
+        np.array([t for _, t, _ in events], np.float64),
+        np.array([on for _, _, on in events], np.bool_),
+        *(ints(), np.zeros(0), ints(), np.zeros(0), ints(), singles(), singles(), singles()),
+    )
+
+
+CHAIN_LOOPS = loops((ADVANCE, 0, 60.0), (STOP, 1, 2.0))
+
+
+def watch(observer: CityObserver, begin: int, end: int, vehicles: list[float], flow: list[float]) -> CityFigures:
+    """Tick from one second to the next with a vehicle every 10 s over both loops; the figures of the last minute."""
+    found = None
+    for second in range(begin, end + 1):
+        events = [(x, float(second), on) for x in (0, 1) for on in (True,) if second % 10 == 0]
+        events += [(x, second + 0.3, False) for x, _, _ in events]
+        found = observer.see(batch(10 * second, *events), state(10 * second, vehicles, flow)) or found
+    assert found is not None
+    return found
+
+
+def chain_observer(history: History | None = None) -> CityObserver:
+    network = chain()
+    return CityObserver(network, CHAIN_LOOPS, given_districts(network, {"west": ["p"], "east": ["q"]}), history)
+
+
+def test_an_empty_street_has_index_one_and_free_travel_times() -> None:
+    figures = watch(chain_observer(), 0, 600, [0.0] * 3, [0.0] * 3)
+    assert figures.delay_index == figures.travel_time_index == 1.0
+    assert figures.links.delay_index.tolist() == [1.0, 1.0]
+    assert figures.links.travel_time.tolist() == [30.0, 30.0]
+    assert (figures.level, figures.severe_minutes) == (Level.SMOOTH, 0)
+    assert np.isnan(figures.links.little[0])
+
+
+def test_a_steady_queue_shows_in_every_figure() -> None:
+    figures = watch(chain_observer(), 0, 900, [2.0, 15.0, 1.0], [0.1, 0.1, 0.1])
+    links = figures.links
+    assert links.travel_time[0] == pytest.approx(150.0, rel=0.02)
+    assert links.little[0] == pytest.approx(150.0, rel=0.02)
+    assert links.speed[0] == pytest.approx(2.0, rel=0.02)
+    assert links.delay_index[0] == pytest.approx(5.0, rel=0.02)
+    assert links.level[0] == Level.SEVERE
+    assert links.severe_minutes[0] >= 10
+    assert (links.storage[0], links.spillback[0], links.confidence[0]) == (20.0, False, pytest.approx(0.9))
+    assert links.age[0] == 2.0
+    assert figures.districts.vehicles.tolist() == pytest.approx([3.0, 15.0])
+    # The city's 18 vehicles spend what 0.1 veh/s on 60 s of road would spend three times over.
+    assert figures.delay_index == pytest.approx(3.0, rel=0.02)
+    assert figures.low < 18.5 < figures.high
+    assert figures.counted == 1.0
+    assert figures.forecast.value[0, 0] == pytest.approx(figures.vehicles, rel=0.1)
+    assert links.forecast.value.shape == (3, 2)
+
+
+def test_a_queue_back_to_the_begin_is_told() -> None:
+    observer = chain_observer()
+    found = None
+    for second in range(61):
+        full = state(10 * second, [0.0, 40.0, 0.0], [0.0] * 3, room=[20.0, 0.0, 20.0])
+        found = observer.see(batch(10 * second), full) or found
+    assert found is not None
+    assert found.links.spillback.tolist() == [True, False]
+
+
+def test_the_same_figures_after_a_restart() -> None:
+    one, other = (chain_observer(History(5)) for _ in range(2))
+    watch(one, 0, 330, [2.0, 9.0, 1.0], [0.1] * 3)
+    recall(other, unpack(pack(remember(one))))
+    later = [watch(observer, 331, 500, [3.0, 12.0, 1.0], [0.1] * 3) for observer in (one, other)]
+    assert repr(later[0]) == repr(later[1])
+
+
+def test_a_long_silence_begins_anew() -> None:
+    observer = chain_observer()
+    watch(observer, 0, 300, [2.0, 15.0, 1.0], [0.1] * 3)
+    figures = watch(observer, 4000, 4130, [0.0] * 3, [0.0] * 3)
+    assert figures.delay_index == 1.0
+    assert figures.vehicles < 6.0
+
+
+def test_a_history_of_another_city_is_refused() -> None:
+    with pytest.raises(ContractError, match="history of 4 series for a city of 5"):
+        chain_observer(History(4))
+
+
+def test_the_live_engine_shows_figures_and_goes_on_with_them_after_a_restart() -> None:
+    loop = Loop()
+    loop.run(100)
+    kept = loop.engine.save()
+    loop.run(80)
+    assert loop.outcomes[-1].snapshot.city is not None
+    again = Loop()
+    again.engine.load(kept)
+    for inputs in loop.inputs[100:]:
+        outcome = again.engine.step(inputs)
+    assert repr(outcome.snapshot.city) == repr(loop.outcomes[-1].snapshot.city)
+
+
+def test_no_street_is_too_small() -> None:
+    network = small_network()
+    districts = Districts(("all",), np.zeros(4, np.int32), np.zeros(1, np.int32))
+    observer = CityObserver(network, small_sensors(), districts)
+    found = None
+    for second in range(121):
+        now = replace(state(10 * second, [1.0] * 4, [0.1] * 4), turn_share=np.ones(2, np.float32))
+        found = observer.see(batch(10 * second), now) or found
+    assert found is not None
+    assert len(found.links.travel_time) == 0
