@@ -8,10 +8,12 @@ import io
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 PATIENCE_S = 20.0
+OPENSSL = shutil.which("openssl")
+needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="the program openssl is not installed")
 needs_mosquitto = pytest.mark.skipif(PROGRAM is None, reason="the program mosquitto is not installed")
 
 
@@ -46,15 +50,15 @@ def until(holds: Callable[[], object]) -> None:
 class Mosquitto:
     """A broker on a free port of loopback that keeps its sessions in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        folder.chmod(0o777)  # a broker started by root becomes a user of its own
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
             f"persistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\n"
+            f"user root\n{more}"  # started by root, it would become somebody who may not look into the folder
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -80,7 +84,6 @@ class Mosquitto:
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     folder = tmp_path / "broker"
     folder.mkdir()
-    tmp_path.chmod(0o755)
     running = Mosquitto(folder)
     running.start()
     yield running
@@ -116,11 +119,13 @@ def intake(broker: Mosquitto, keeper: Keeper) -> MqttIntake:
     return MqttIntake(Broker("127.0.0.1", broker.port, pause_s=0.05), keeper.post, make_logger(stream=io.StringIO()))
 
 
-def talk(broker: Mosquitto, messages: list[tuple[str, bytes]], answers: int) -> list[tuple[str, dict[str, Any]]]:
+def talk(
+    broker: Mosquitto, messages: list[tuple[str, bytes]], answers: int, trust: ssl.SSLContext | None = None
+) -> list[tuple[str, dict[str, Any]]]:
     """Publish messages as field devices do, and wait for answers: (sender, document)."""
 
     async def run() -> list[tuple[str, dict[str, Any]]]:
-        async with aiomqtt.Client("127.0.0.1", broker.port) as client, asyncio.timeout(PATIENCE_S):
+        async with aiomqtt.Client("127.0.0.1", broker.port, tls_context=trust) as client, asyncio.timeout(PATIENCE_S):
             await client.subscribe(ANSWERS + "#", qos=1)
             for sender, body in messages:
                 await client.publish(POSTS + sender, body, qos=1)
@@ -210,6 +215,65 @@ def test_messages_wait_while_this_side_is_away_and_a_lost_broker_is_found_again(
         until(listener.listening.is_set)
         talk(broker, [("a", as_json([LOOP], sender="a", batch_id="back"))], 1)
     assert sorted(keeper.kept) == ["away-0", "away-1", "away-2", "back"]
+
+
+class Authority:
+    """An authority of our own, and a certificate that it signed for the broker at 127.0.0.1."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ca, self.key, self.certificate = (folder / name for name in ("ca.pem", "broker.key", "broker.pem"))
+        new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout")
+        self._run(
+            "req", "-x509", *new_key, "ca.key", "-out", "ca.pem", "-subj", "/CN=authority of a test", "-days", "2"
+        )
+        self._run("req", *new_key, "broker.key", "-out", "broker.csr", "-subj", "/CN=broker of a test")
+        (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-days", "2")
+        self._run("x509", "-req", "-in", "broker.csr", "-out", "broker.pem", *signed)
+
+    def _run(self, *words: str) -> None:
+        assert OPENSSL
+        subprocess.run([OPENSSL, *words], check=True, capture_output=True, cwd=self.folder)
+
+
+@needs_mosquitto
+@needs_openssl
+@pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")  # paho, after a handshake that failed
+def test_by_tls_with_the_brokers_own_authority_and_with_no_other(tmp_path: Path) -> None:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    signed = Authority(folder)
+    running = Mosquitto(folder, f"certfile {signed.certificate}\nkeyfile {signed.key}\n")
+    keeper, log = Keeper(), io.StringIO()
+    logger = make_logger(stream=log)
+    good, strange = Broker("127.0.0.1", running.port, tls=True, ca=signed.ca, pause_s=0.05), tmp_path / "strange"
+    strange.mkdir()
+    try:
+        running.start()
+        for other in (replace(good, ca=None), replace(good, ca=Authority(strange).ca)):
+            with MqttIntake(other, keeper.post, logger) as listener:
+                until(lambda: "certificate verify failed" in log.getvalue())
+                assert not listener.listening.is_set()
+            log.truncate(0)
+        trust = ssl.create_default_context(cafile=signed.ca)
+        with MqttIntake(good, keeper.post, logger) as listener:
+            until(listener.listening.is_set)
+            ((_, answer),) = talk(running, [("a", as_json([LOOP], sender="a"))], 1, trust)
+    finally:
+        running.stop()
+    assert answer["accepted"] == 1
+    assert list(keeper.kept) == ["b1"]
+
+
+def test_a_file_of_an_authority_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("")
+    with pytest.raises(InputError, match="mqtts://"):
+        read_broker("mqtt://a", tmp_path / "empty")
+    for name in ("empty", "missing"):
+        broker = read_broker("mqtts://a", tmp_path / name)
+        with pytest.raises(InputError, match=f"{name} holds no certificate of an authority"):
+            MqttIntake(broker, Keeper().post, make_logger(stream=io.StringIO()))
 
 
 def test_the_broker_is_read_from_an_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -50,6 +51,8 @@ class Broker:
 
     Attributes
     ----------
+    tls : whether to speak TLS, with a broker whose certificate is good.
+    ca : file of the authority that signed it, where that is none that this machine knows.
     client_id : name of this side's session with the broker; no two services may share one.
     pause_s : first pause before connecting again [s]; doubled each time, up to half a minute.
     """
@@ -57,19 +60,24 @@ class Broker:
     host: str
     port: int
     tls: bool = False
+    ca: Path | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     client_id: str = "citybrain-intake"
     pause_s: float = 1.0
 
 
-def read_broker(url: str) -> Broker:
+def read_broker(url: str, ca: Path | None = None) -> Broker:
     """Read ``mqtt://[user@]host[:port]`` or ``mqtts://...``; the password comes from the environment.
+
+    Parameters
+    ----------
+    ca : as in :class:`Broker`.
 
     Raises
     ------
     InputError
-        If it is no such address.
+        If it is no such address, or ``ca`` comes without TLS.
     """
     try:
         parts = urlsplit(url)
@@ -82,7 +90,31 @@ def read_broker(url: str) -> Broker:
             f"its password comes from the environment variable {PASSWORD}"
         )
     tls = parts.scheme == "mqtts"
-    return Broker(host, port or (8883 if tls else 1883), tls, parts.username, os.environ.get(PASSWORD))
+    if ca is not None and not tls:
+        raise InputError(
+            "the file of an authority (--mqtt-ca) is of use with TLS alone: name the broker as mqtts://..."
+        )
+    return Broker(
+        host, port or (8883 if tls else 1883), tls=tls, ca=ca, user=parts.username, password=os.environ.get(PASSWORD)
+    )
+
+
+def _trust(broker: Broker) -> ssl.SSLContext | None:
+    """Say whose certificates are good.
+
+    Raises
+    ------
+    InputError
+        If the authority's file cannot be read or holds no certificate.
+    """
+    if not broker.tls:
+        return None
+    try:
+        return ssl.create_default_context(cafile=broker.ca)
+    except OSError as error:  # of files, and of what is in them
+        raise InputError(
+            f"{broker.ca} holds no certificate of an authority ({error.strerror or error}); give a PEM file"
+        ) from None
 
 
 class MqttIntake:
@@ -91,10 +123,15 @@ class MqttIntake:
     Parameters
     ----------
     post : what makes a batch durable, such as ``Live.post``.
+
+    Raises
+    ------
+    InputError
+        If the broker's authority cannot be read.
     """
 
     def __init__(self, broker: Broker, post: Post, log: FilteringBoundLogger, limits: Limits | None = None) -> None:
-        self._broker = broker
+        self._broker, self._tls = broker, _trust(broker)
         self._post = post
         self._log = log
         self._limits = limits or Limits()
@@ -164,7 +201,7 @@ class MqttIntake:
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=False,
             properties=properties,
-            tls_context=ssl.create_default_context() if broker.tls else None,
+            tls_context=self._tls,
         )
         client._client.manual_ack_set(on=True)  # noqa: SLF001 - aiomqtt has no word for acknowledging by hand
         return client

@@ -63,6 +63,12 @@ def serve(
         str | None,
         typer.Option(metavar="URL", help="Take observations from this broker too: mqtt://host or mqtts://user@host."),
     ] = None,
+    mqtt_ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="With mqtts://: PEM file of the authority that signed the broker's certificate."
+        ),
+    ] = None,
     log_level: Annotated[
         str, typer.Option(metavar="LEVEL", help=f"{', '.join(LEVELS)}; debug tells unchanged polls too.")
     ] = "info",
@@ -102,7 +108,7 @@ def serve(
 
             site, table = read_street(scenario, controller, sensors, profile)
             about = about_service(scenario, controller, sensors, profile)
-            run(site, table, about, store, listener, log_level, mqtt, (_archive(data), keep_days))
+            run(site, table, about, store, listener, log_level, (mqtt, mqtt_ca), (_archive(data), keep_days))
         tell("stopped in order; all that was acknowledged is kept, and the next start goes on from here")
 
 
@@ -113,7 +119,7 @@ def run(
     store: Store,
     listener: socket.socket,
     log_level: str,
-    mqtt: str | None,
+    mqtt: tuple[str | None, Path | None],
     archive: tuple[Path, int],
 ) -> None:
     """Open the live room and serve it on a socket until SIGINT or SIGTERM, then stop it in order.
@@ -121,7 +127,7 @@ def run(
     Parameters
     ----------
     about : as :func:`about_service` gives it.
-    mqtt : address of a broker whose observations are taken in too.
+    mqtt : address of a broker whose observations are taken in too, and the file of its authority.
     archive : folder for what is older than so many days.
 
     Raises
@@ -148,7 +154,7 @@ def run(
         server = make_server(app, settings)
         live.start(about)
         tell(f"{len(live.intersections)} intersections at {url_of(listener)} under {controller}; Ctrl-C stops")
-        with _mqtt_intake(mqtt, live, log), Archivist(store, live.clock, *archive):
+        with _mqtt_intake(*mqtt, live, log), Archivist(store, live.clock, *archive):
             server.run(sockets=[listener])
     finally:
         live.stop()
@@ -159,15 +165,19 @@ def _archive(data: str) -> Path:
     return Path("citybrain-archive") if "://" in data else Path(data) / "archive"
 
 
-def _mqtt_intake(url: str | None, live: Live, log: FilteringBoundLogger) -> AbstractContextManager[object]:
+def _mqtt_intake(
+    url: str | None, ca: Path | None, live: Live, log: FilteringBoundLogger
+) -> AbstractContextManager[object]:
     """Take observations from a broker for as long as the context lasts; from none without an address."""
     if url is None:
+        if ca is not None:
+            raise InputError("--mqtt-ca is of use with --mqtt mqtts://... alone")
         return nullcontext()
     try:
         from citybrain_api.mqtt_intake import MqttIntake, read_broker  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         raise InputError(f"--mqtt needs the extra mqtt ({error}); pip install 'citybrain-engine[mqtt]'") from None
-    return MqttIntake(read_broker(url), live.post, log)
+    return MqttIntake(read_broker(url, ca), live.post, log)
 
 
 def _check(controller: str, log_level: str) -> None:
