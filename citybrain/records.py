@@ -13,10 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from citybrain.city.columns import CityColumns
-from citybrain.city.districts import make_districts
+from citybrain.city.districts import usual_districts
 from citybrain.city.observer import CityObserver
 from citybrain.decisions import Rule
-from citybrain.randomness import generator
 from citybrain.record_tables import TABLES
 from citybrain.units import TENTHS_PER_SECOND
 
@@ -63,7 +62,7 @@ class Recorder:
         self._row = np.full(network.n_intersections, -1, dtype=np.int32)
         self._changing = np.zeros(network.n_intersections, dtype=np.bool_)
         self._next_shares = -1
-        districts = make_districts(network, generator(0, "districts"))
+        districts = usual_districts(network)
         self._city = CityObserver(network, sensors, districts)
         self._city_columns = CityColumns(network, districts)
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citybrain.errors import InputError
+from citybrain.randomness import generator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +64,11 @@ def given_districts(network: Network, intersections: Mapping[str, Sequence[str]]
     if faults:
         raise InputError("; ".join(faults))
     return Districts(tuple(intersections), _roads(network, owner), owner)
+
+
+def usual_districts(network: Network) -> Districts:
+    """Part a network where nobody names districts; always the same."""
+    return make_districts(network, generator(0, "districts"))
 
 
 def make_districts(network: Network, rng: np.random.Generator) -> Districts:

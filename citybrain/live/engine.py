@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from citybrain.city.districts import make_districts
+from citybrain.city.districts import usual_districts
 from citybrain.city.forecast import History
 from citybrain.city.observer import CityObserver
 from citybrain.control.registry import make_controller
@@ -27,7 +27,6 @@ from citybrain.live.publisher import Moment, Publisher, Terms
 from citybrain.live.schedules import OwnPattern, carry_on
 from citybrain.live.snapshot import Snapshot
 from citybrain.live.wishes import fallback_timetable, override_course, stages_alone
-from citybrain.randomness import generator
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class LiveEngine:
         self._estimator = LaneEstimator(site.network, site.signals, sensors)
         self._scout = LaneEstimator(site.network, site.signals, sensors)
         self._follower = Follower(self._estimator, self._scout)
-        districts = make_districts(site.network, generator(0, "districts"))
+        districts = usual_districts(site.network)
         history = History(CityObserver.history_size(districts))
         self._city = CityObserver(site.network, sensors, districts, history)
         self._figures: CityFigures | None = None

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
 
+from citybrain.city.districts import usual_districts
 from citybrain_api.service import problems
+from citybrain_api.service.city_documents import CityView
 from citybrain_api.service.core import Service
 from citybrain_api.service.door import Door
 from citybrain_api.service.keys import KeyRing
@@ -62,5 +64,6 @@ def make_app(live: Live, settings: ServiceSettings | None = None, log: Filtering
             intersections=names,
             retired=frozenset(live.store.latest_plans()) - names,
             views=Views(live),
+            city=CityView(live.site.network, usual_districts(live.site.network)),
         )
     )

@@ -16,6 +16,7 @@ from fastapi.responses import StreamingResponse
 from citybrain.clock import stopwatch
 from citybrain.errors import StoreError
 from citybrain_api.service.bell import Bell
+from citybrain_api.service.city_documents import CityView
 from citybrain_api.service.keys import KeyRing
 from citybrain_api.service.metrics import Metrics
 from citybrain_api.service.problems import unavailable
@@ -47,6 +48,7 @@ class Service:
     intersections: frozenset[str]
     retired: frozenset[str]
     views: Views
+    city: CityView
     metrics: Metrics = field(default_factory=Metrics)
     bell: Bell = field(default_factory=Bell)
     bodies_bytes: int = 0
@@ -102,6 +104,8 @@ class Service:
         metrics.ready.set(not self.reasons())
         metrics.alive.set(0 if snapshot is None else sum(snapshot.alive))
         metrics.plans.set(self.views.plans_in_force())
+        if snapshot is not None and snapshot.city is not None:
+            metrics.tell_city(snapshot.city)
         metrics.streams.set(self.viewers + self.plan_streams)
         metrics.bodies.set(self.bodies_bytes)
 

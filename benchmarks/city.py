@@ -1,0 +1,285 @@
+"""The city's figures against SUMO's truth: vehicles in network, their interval, congestion indices, forecasts.
+
+``python -m benchmarks.city`` runs every map with every sensor layout under the scenario's own fixed plan, one process
+at a time, and writes docs/results-sensing.md. Finished runs are kept in ``--out`` and not run again. Vehicles that wait
+outside the network to be inserted are in no network; they are shown apart.
+
+Forecasts with history: the first seed is yesterday, the second one today.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.page import ROOT, write_section
+from citybrain.city.districts import usual_districts
+from citybrain.city.forecast import HORIZONS, History
+from citybrain.city.observer import CityObserver
+from citybrain.city.roads import BIN_S, WINDOW
+from citybrain.control.registry import make_controller
+from citybrain.documents import write_json
+from citybrain.estimation import LaneEstimator
+from citybrain.guard import LampGuard
+from citybrain.links import find_links
+from citybrain.randomness import generator
+from citybrain.units import to_tenths
+from citybrain_sim.runs import RunSpec
+from citybrain_sim.sensors import load_sensor_profile
+from citybrain_sim.site import open_street
+from citybrain_sim.sumo_plant import SumoOptions, SumoPlant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from citybrain.city.figures import CityFigures
+    from citybrain.network import Network
+
+Floats = NDArray[np.float64]
+PAGE = ROOT / "docs" / "results-sensing.md"
+CHOSE = ("district", "grid4x4", "cologne8")
+"""Maps on which the few constants of ``citybrain/city`` were chosen; the others chose nothing."""
+MAPS = (
+    *CHOSE,
+    *("cologne1", "cologne3", "ingolstadt1", "ingolstadt7", "ingolstadt21", "arterial4x4"),
+    *("hangzhou1", "bologna_acosta"),
+)
+LAYOUTS = ("default", "loops", "camera")
+WARM_UP = 5
+"""Minutes that are left out of errors: streets begin empty."""
+LEAST_VEHICLE_S = 300.0
+"""Links on which less was spent in five minutes [veh s] are left out of the errors of links."""
+SECONDS = 3600.0
+
+
+class Job(NamedTuple):
+    """One run; a seed that is not the first one looks back on those before."""
+
+    scenario: str
+    sensors: str
+    seed: int
+    history: str | None
+
+    def file(self, out: Path) -> Path:
+        """Where its result is kept."""
+        return out / f"{self.scenario}-{self.sensors}-{self.seed}.json"
+
+
+@dataclass
+class Truth:
+    """What SUMO has, second by second. Index letters: t seconds, e roads."""
+
+    network: Network
+    running: list[int] = field(default_factory=list)
+    waiting: list[int] = field(default_factory=list)
+    spent: list[Floats] = field(default_factory=list)
+    free: list[Floats] = field(default_factory=list)
+
+    def look(self) -> None:
+        """Note the second that has passed: vehicles, and by road vehicle seconds and their free travel time."""
+        import libsumo  # noqa: PLC0415 - only in the process that runs the simulation
+
+        if not self.running:
+            self._lane = {name: l for l, name in enumerate(self.network.lane_id)}
+        names = libsumo.vehicle.getIDList()
+        spent, free = np.zeros((2, len(self.network.edge_id)))
+        for name in names:
+            lane = self._lane.get(libsumo.vehicle.getLaneID(name), -1)
+            if lane >= 0:
+                road = self.network.lane_edge[lane]
+                spent[road] += 1.0
+                free[road] += libsumo.vehicle.getSpeed(name) / self.network.lane_speed[lane]
+        self.running.append(len(names))
+        self.waiting.append(len(libsumo.simulation.getPendingVehicles()))
+        self.spent.append(spent)
+        self.free.append(free)
+
+    def minute(self) -> tuple[float, float]:
+        """Mean vehicles in network and outside over the last minute."""
+        return float(np.mean(self.running[-60:])), float(np.mean(self.waiting[-60:]))
+
+    def window(self) -> tuple[Floats, Floats]:
+        """Vehicle seconds spent and needed at the speed limit by road over the last five minutes."""
+        last = slice(-WINDOW * BIN_S, None)
+        return np.sum(self.spent[last], axis=0), np.sum(self.free[last], axis=0)
+
+
+def run(job: Job, out: Path) -> None:
+    """Run one scenario with one layout, and keep what was told beside what was true."""
+    street = open_street(RunSpec(scenario=job.scenario, controller="fixed", seed=job.seed))
+    site, begin = street.site, street.scenario.begin_s
+    districts = usual_districts(site.network)
+    history = History(CityObserver.history_size(districts))
+    if job.history is not None:
+        history.mean[:] = np.load(job.history)["mean"]
+    controller, guard = make_controller("fixed", site), LampGuard(site.signals, site.timings, to_tenths(begin))
+    truth, links = Truth(site.network), find_links(site.network)
+    minutes: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        options = SumoOptions(street.config, Path(folder), begin, begin + SECONDS, job.seed)
+        sight = load_sensor_profile(job.sensors)
+        with SumoPlant(options, site.network, site.signals, sight, generator(job.seed, "sensors")) as plant:
+            estimator = LaneEstimator(site.network, site.signals, plant.sensors)
+            observer = CityObserver(site.network, plant.sensors, districts, history)
+            while (batch := plant.observe()) is not None:
+                lamps = guard.lamps
+                state = estimator.update(batch, lamps)
+                truth.look()
+                figures = observer.see(batch, state)
+                if figures is not None:
+                    minutes.append(compare(figures, truth, links.road, links.road_ptr))
+                plant.apply(guard.enforce(controller.decide(state, lamps)))
+    if job.history is None:
+        np.savez(job.file(out).with_suffix(".npz"), mean=history.mean)
+    write_json(job.file(out), {"job": job._asdict(), "minutes": minutes})
+
+
+def compare(figures: CityFigures, truth: Truth, road: NDArray[np.int32], ptr: NDArray[np.int32]) -> dict[str, Any]:
+    """Figures of a minute beside the truth."""
+    running, waiting = truth.minute()
+    spent, free = truth.window()
+    link_spent, link_free = (np.add.reduceat(x[road], ptr[:-1]) if len(ptr) > 1 else np.zeros(0) for x in (spent, free))
+    busy = link_spent >= LEAST_VEHICLE_S
+    true_index = np.clip(link_spent[busy] / np.maximum(link_free[busy], 1.0), 1.0, 20.0)
+    return {
+        "vehicles": [running, figures.vehicles, figures.low, figures.high],
+        "waiting": waiting,
+        "index": [max(1.0, spent.sum() / max(free.sum(), 1.0)), figures.delay_index, figures.travel_time_index],
+        "forecast": [
+            side[:, :2].tolist() for side in (figures.forecast.value, figures.forecast.low, figures.forecast.high)
+        ],
+        "link_index": [true_index.tolist(), figures.links.delay_index[busy].tolist()],
+        "counted": figures.counted,
+    }
+
+
+def jobs(scenarios: list[str], layouts: list[str], out: Path) -> Iterator[Job]:
+    """All runs: every layout once, and a second day for the first layout."""
+    for scenario in scenarios:
+        for layout in layouts:
+            yield Job(scenario, layout, 1, None)
+        yesterday = Job(scenario, layouts[0], 1, None).file(out).with_suffix(".npz")
+        yield Job(scenario, layouts[0], 2, str(yesterday))
+
+
+def line(minutes: list[dict[str, Any]]) -> list[str]:
+    """Cells of the table of vehicles and indices."""
+    late = minutes[WARM_UP:]
+    true, told, low, high = np.array([m["vehicles"] for m in late]).T
+    index = np.array([m["index"] for m in late])
+    links = [np.concatenate([m["link_index"][k] for m in late]) for k in (0, 1)]
+    mean = float(true.mean())
+    error = told - true
+    return [
+        f"{mean:.0f}",
+        f"{np.mean([m['waiting'] for m in late]):.0f}",
+        f"{late[0]['counted']:.2f}",
+        f"{100 * np.abs(error).mean() / mean:.1f}",
+        f"{100 * error.mean() / mean:+.1f}",
+        f"{100 * np.mean((low <= true) & (true <= high)):.0f}",
+        f"{100 * np.mean(high - low) / 2 / mean:.0f}",
+        f"{index[:, 0].mean():.2f}",
+        f"{(index[:, 1] - index[:, 0]).mean():+.2f}",
+        f"{np.abs(links[1] - links[0]).mean():.2f}" if len(links[0]) else "-",
+    ]
+
+
+def forecast_errors(minutes: list[dict[str, Any]]) -> Floats:
+    """[horizons, (vehicles, index), (forecast, persistence, coverage)] root mean square errors against the truth."""
+    true = np.array([[m["vehicles"][0], m["index"][0]] for m in minutes])
+    now = np.array([[m["vehicles"][1], m["index"][1]] for m in minutes])
+    told = np.array([m["forecast"] for m in minutes])
+    found = np.zeros((len(HORIZONS), 2, 3))
+    for k, ahead in enumerate(HORIZONS):
+        rows = slice(WARM_UP, len(minutes) - ahead)
+        came = true[WARM_UP + ahead :]
+        found[k, :, 0] = np.sqrt(np.mean((told[rows, 0, k] - came) ** 2, axis=0))
+        found[k, :, 1] = np.sqrt(np.mean((now[rows] - came) ** 2, axis=0))
+        found[k, :, 2] = np.mean((told[rows, 1, k] <= came) & (came <= told[rows, 2, k]), axis=0)
+    return found
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Markdown."""
+    ruler = ["---", "---", *["---:"] * (len(head) - 2)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ruler, *rows))
+
+
+def write_page(results: dict[Job, list[dict[str, Any]]], command: str) -> None:
+    """Write the two sections of the page."""
+    head = ["map", "sensors", "vehicles", "waiting outside", "edge counted", "error [%]", "bias [%]", "covered [%]"]
+    head += ["half width [%]", "index", "index bias", "link index error"]
+    firsts = {job: minutes for job, minutes in results.items() if job.history is None}
+    rows = [[_name(job), job.sensors, *line(minutes)] for job, minutes in firsts.items()]
+    about = (
+        "Minute by minute over an hour under the scenario's own fixed plan, the first five minutes left out. Vehicles: "
+        "mean of SUMO's running vehicles; error: mean absolute error of the estimate of every minute, in percent of "
+        "that mean. Covered: share of minutes in which the truth lay within the 95 % interval. Index: congestion delay "
+        "index, truth from SUMO's own positions and speeds. Link index error: mean absolute error over links with traffic and "
+        f"minutes. Constants were chosen on the maps marked *.\n\n{_summary(firsts)}\n\n{table(head, rows)}"
+    )
+    write_section("City figures", command, about, PAGE)
+    head = ["map", "history", *(f"{what} {h} min" for what in ("vehicles", "index") for h in HORIZONS), "covered [%]"]
+    rows = []
+    for job, minutes in results.items():
+        if job.sensors == LAYOUTS[0]:
+            found = forecast_errors(minutes)
+            ratio = [f"{found[k, s, 0] / found[k, s, 1]:.2f}" for s in (0, 1) for k in range(len(HORIZONS))]
+            rows.append(
+                [_name(job), "-" if job.history is None else "a day", *ratio, f"{100 * found[..., 2].mean():.0f}"]
+            )
+    about = (
+        "Root mean square error of the forecast over that of persistence (what is estimated now stays), both against "
+        "SUMO's truth at that time; below 1 is better than persistence. `a day` of history is the same hour with "
+        f"another seed.\n\n{table(head, rows)}"
+    )
+    write_section("City forecasts", command, about, PAGE)
+
+
+def _name(job: Job) -> str:
+    return f"{job.scenario}{'*' if job.scenario in CHOSE else ''}"
+
+
+def _summary(firsts: dict[Job, list[dict[str, Any]]]) -> str:
+    """One line per layout over the maps that chose nothing."""
+    found = []
+    for layout in LAYOUTS:
+        rows = [line(minutes) for job, minutes in firsts.items() if job.sensors == layout and job.scenario not in CHOSE]
+        if rows:
+            error, covered = (np.array([float(row[k]) for row in rows]) for k in (3, 5))
+            found.append(
+                f"`{layout}`: median error {np.median(error):.1f} %, covered {covered.mean():.0f} % on average "
+                f"over {len(rows)} maps that chose nothing."
+            )
+    return "\n".join(found)
+
+
+def main() -> None:
+    """Run what is missing, then write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scenario", nargs="*", default=list(MAPS))
+    parser.add_argument("--sensors", default=",".join(LAYOUTS))
+    parser.add_argument("--out", type=Path, default=Path("runs/city"))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    wanted = list(jobs(given.scenario, given.sensors.split(","), given.out))
+    for job in wanted:
+        if not job.file(given.out).exists():
+            print(job, flush=True)
+            # libsumo holds one simulation per process.
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                pool.apply(run, (job, given.out))
+    results = {job: json.loads(job.file(given.out).read_text())["minutes"] for job in wanted}
+    write_page(results, "python -m benchmarks.city")
+
+
+if __name__ == "__main__":
+    main()
