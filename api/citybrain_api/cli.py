@@ -13,6 +13,7 @@ import typer
 import citybrain
 from citybrain.errors import InputError
 from citybrain_api import options as opt
+from citybrain_api.camera_commands import camera as run_camera
 from citybrain_api.conformance_commands import conformance_app
 from citybrain_api.controller_commands import controller as run_controller
 from citybrain_api.event_commands import events as read_events
@@ -184,6 +185,7 @@ app.command("serve", rich_help_panel=SERVICE)(run_service)
 app.add_typer(keys_app, name="keys", rich_help_panel=SERVICE)
 app.command("controller", rich_help_panel=SERVICE)(run_controller)
 app.command("events")(read_events)
+app.command("camera", rich_help_panel=SERVICE)(run_camera)
 app.add_typer(conformance_app, name="conformance", rich_help_panel=SERVICE)
 app.add_typer(plan_app, name="plan", rich_help_panel=SERVICE)
 app.add_typer(ledger_app, name="ledger", rich_help_panel=SERVICE)
