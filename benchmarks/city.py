@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.page import ROOT, write_section
+from benchmarks.page import SENSING, write_section
 from citybrain.city.districts import usual_districts
 from citybrain.city.forecast import HORIZONS, History
 from citybrain.city.observer import CityObserver
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from citybrain.network import Network
 
 Floats = NDArray[np.float64]
-PAGE = ROOT / "docs" / "results-sensing.md"
 CHOSE = ("district", "grid4x4", "cologne8")
 """Maps on which the few constants of ``citybrain/city`` were chosen; the others chose nothing."""
 MAPS = (
@@ -163,9 +162,10 @@ def compare(figures: CityFigures, truth: Truth, road: NDArray[np.int32], ptr: ND
 
 def jobs(scenarios: list[str], layouts: list[str], out: Path) -> Iterator[Job]:
     """All runs: every layout once, and a second day for the first layout."""
-    for scenario in scenarios:
-        for layout in layouts:
+    for layout in layouts:
+        for scenario in scenarios:
             yield Job(scenario, layout, 1, None)
+    for scenario in scenarios:
         yesterday = Job(scenario, layouts[0], 1, None).file(out).with_suffix(".npz")
         yield Job(scenario, layouts[0], 2, str(yesterday))
 
@@ -223,10 +223,10 @@ def write_page(results: dict[Job, list[dict[str, Any]]], command: str) -> None:
         "Minute by minute over an hour under the scenario's own fixed plan, the first five minutes left out. Vehicles: "
         "mean of SUMO's running vehicles; error: mean absolute error of the estimate of every minute, in percent of "
         "that mean. Covered: share of minutes in which the truth lay within the 95 % interval. Index: congestion delay "
-        "index, truth from SUMO's own positions and speeds. Link index error: mean absolute error over links with traffic and "
-        f"minutes. Constants were chosen on the maps marked *.\n\n{_summary(firsts)}\n\n{table(head, rows)}"
+        "index, truth from SUMO's own positions and speeds. Link index error: mean absolute error over minutes and links "
+        f"with traffic. Constants were chosen on the maps marked *.\n\n{_summary(firsts)}\n\n{table(head, rows)}"
     )
-    write_section("City figures", command, about, PAGE)
+    write_section("City figures", command, about, SENSING)
     head = ["map", "history", *(f"{what} {h} min" for what in ("vehicles", "index") for h in HORIZONS), "covered [%]"]
     rows = []
     for job, minutes in results.items():
@@ -241,7 +241,7 @@ def write_page(results: dict[Job, list[dict[str, Any]]], command: str) -> None:
         "SUMO's truth at that time; below 1 is better than persistence. `a day` of history is the same hour with "
         f"another seed.\n\n{table(head, rows)}"
     )
-    write_section("City forecasts", command, about, PAGE)
+    write_section("City forecasts", command, about, SENSING)
 
 
 def _name(job: Job) -> str:
@@ -267,17 +267,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenario", nargs="*", default=list(MAPS))
     parser.add_argument("--sensors", default=",".join(LAYOUTS))
+    parser.add_argument("--page-only", action="store_true", help="run nothing, write the page of what is there")
     parser.add_argument("--out", type=Path, default=Path("runs/city"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     wanted = list(jobs(given.scenario, given.sensors.split(","), given.out))
     for job in wanted:
-        if not job.file(given.out).exists():
+        if not given.page_only and not job.file(given.out).exists():
             print(job, flush=True)
             # libsumo holds one simulation per process.
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 pool.apply(run, (job, given.out))
-    results = {job: json.loads(job.file(given.out).read_text())["minutes"] for job in wanted}
+    results = {
+        job: json.loads(job.file(given.out).read_text())["minutes"] for job in wanted if job.file(given.out).exists()
+    }
     write_page(results, "python -m benchmarks.city")
 
 
