@@ -223,8 +223,8 @@ def write_page(results: dict[Job, list[dict[str, Any]]], command: str) -> None:
         "Minute by minute over an hour under the scenario's own fixed plan, the first five minutes left out. Vehicles: "
         "mean of SUMO's running vehicles; error: mean absolute error of the estimate of every minute, in percent of "
         "that mean. Covered: share of minutes in which the truth lay within the 95 % interval. Index: congestion delay "
-        "index, truth from SUMO's own positions and speeds. Link index error: mean absolute error over minutes and links "
-        f"with traffic. Constants were chosen on the maps marked *.\n\n{_summary(firsts)}\n\n{table(head, rows)}"
+        "index, truth from SUMO's own positions and speeds. Link index error: mean absolute error over minutes and "
+        f"links with traffic. Constants were chosen on the maps marked *.\n\n{_summary(firsts)}\n\n{table(head, rows)}"
     )
     write_section("City figures", command, about, SENSING)
     head = ["map", "history", *(f"{what} {h} min" for what in ("vehicles", "index") for h in HORIZONS), "covered [%]"]
