@@ -194,6 +194,7 @@ def report(tally: Tally, scenario: str) -> str:
     promises, street, hit = tally.promises, tally.street, tally.hit
     count, cabinets = street.notes.count, street.cabinets
     polls = [n for cabinet in cabinets for n in cabinet.polls_to_return] or [0]
+    first = [n for cabinet in cabinets for n in cabinet.polls_to_plan] or [0]
     refusals = sum(len(cabinet.refusals) for cabinet in cabinets)
     starts = f"{statistics.median(tally.start_s):.2f} s (at most {max(tally.start_s):.2f} s)"
     rows = {
@@ -215,7 +216,8 @@ def report(tally: Tally, scenario: str) -> str:
         "ledger entries that verify": promises.head[0],
         "cabinets fell back": sum(cabinet.fallbacks for cabinet in cabinets),
         "... and came back": len(polls) - len(cabinets),
-        "... after so many answered polls, median (most)": f"{statistics.median(polls):.0f} ({max(polls)})",
+        "... a plan was accepted at this answered poll, median (most)": median_and_most(first),
+        "... and was in force at this one, median (most)": median_and_most(polls),
         "plans refused by a cabinet": refusals,
         "looks at lamps, one every 0.1 s, all lawful": sum(cabinet.looks for cabinet in cabinets),
         "simulated time [s]": (street.time - BEGIN) // 10,
@@ -229,6 +231,11 @@ def report(tally: Tally, scenario: str) -> str:
         "process may die at any time; it proves nothing about loss of power."
     )
     return f"{head}\n\n| what | count |\n| --- | ---: |\n{table}"
+
+
+def median_and_most(counts: list[int]) -> str:
+    """Put counts into a cell of a table."""
+    return f"{statistics.median(counts):.0f} ({max(counts)})"
 
 
 def main() -> int:

@@ -87,9 +87,10 @@ class Cabinet:
     def __init__(self, name: str, client: NotingClient, draw: np.random.Generator, time: GivenTime) -> None:
         self._client, self._name = client, name
         self.controller = Controller(ControllerSettings(name), client, draw, self._hear, time)
-        self._out, self._polls = True, 0
+        self._out, self._polls, self._accepted = True, 0, 0
         self._next = 0
         self.fallbacks = self.looks = 0
+        self.polls_to_plan: list[int] = []
         self.polls_to_return: list[int] = []
         self.refusals: list[str] = []
 
@@ -115,7 +116,7 @@ class Cabinet:
         self._judge(time)
         must(not self.adaptive or time <= self._client.lease, f"{self._name} follows a plan without a lease at {time}")
         if not self.adaptive and not self._out:
-            self._out, self._polls = True, 0
+            self._out, self._polls, self._accepted = True, 0, 0
             self.fallbacks += 1
 
     def _judge(self, time: int) -> None:
@@ -131,10 +132,13 @@ class Cabinet:
         self._next = now + max(1, round(await self.controller.converse())) * TENTHS_PER_SECOND
         self._judge(now)
         if not self.controller.in_contact:
-            self._polls = 0
+            self._polls = self._accepted = 0
         elif self._out:
             self._polls += 1
+            if self._accepted == 0 and self.controller.cabinet.plan_id is not None:
+                self._accepted = self._polls
             must(self._polls <= MOST_POLLS, f"{self._name} is not back after {self._polls} answered polls at {now}")
             if self.adaptive:
+                self.polls_to_plan.append(self._accepted)
                 self.polls_to_return.append(self._polls)
                 self._out = False

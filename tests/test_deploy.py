@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DEPLOY = ROOT / "deploy"
 DOCS = ROOT / "docs"
+MOST_EXPOSED = 16
+"""Tenths, as systemd counts exposure: 100 is a service without any limits."""
 
 
 def text(path: Path) -> str:
@@ -35,6 +37,26 @@ def test_the_unit_is_sound(tmp_path: Path) -> None:
     unit.write_text(text(DEPLOY / "citybrain.service").replace("/opt/citybrain/.venv/bin/citybrain", "/bin/true"))
     ran = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_the_unit_exposes_little() -> None:
+    asked = ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}"]
+    ran = subprocess.run([*asked, str(DEPLOY / "citybrain.service")], capture_output=True, text=True, check=False)
+    if "--offline" in ran.stderr:
+        pytest.skip("this systemd-analyze judges only units that are installed")
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_the_compose_file_is_one() -> None:
+    if (
+        not shutil.which("docker")
+        or subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("docker compose is not installed")
+    asked = ["docker", "compose", "--file", str(DEPLOY / "compose.yaml"), "config", "--quiet"]
+    ran = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_every_variable_of_unit_and_compose_file_is_set_and_told() -> None:
