@@ -5,19 +5,21 @@ May import network, signals, observations and the kernels' table types.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from citybrain.counters import trust_counters
-from citybrain.network import csr
+from citybrain.network import Turn, csr
 from citybrain.observations import SensorKind
 from citybrain.state import HORIZON
 from citybrain.units import JAM_SPACING
 from citybrain_kernels.assimilation import MEMORY, Cameras, Loops
 from citybrain_kernels.estimation import Upstream
 from citybrain_kernels.lanes import Belief, Layout
+from citybrain_kernels.movements import Discharge
 
 if TYPE_CHECKING:
     from citybrain.network import Network
@@ -30,8 +32,13 @@ FloatArray = NDArray[np.float64]
 HEADWAY_SPEED = (8.33, 11.1, 13.9, 16.7, 19.4)
 HEADWAY = (2.51, 2.13, 1.95, 1.83, 1.76)
 """Saturation headways [s] at speed limits [m/s] of one lane in SUMO 1.28 with its default driver."""
+USUAL_START_LOSS = 1.0
+"""Start-up loss before any was measured [s]: half of the Highway Capacity Manual's, since the first front stands at the
+line and only has to cross it."""
 FIRST_DEMAND = 0.03
 """Flow of an entry lane before anything is known [veh/s]."""
+USUAL_TURN = {Turn.STRAIGHT: 0.6, Turn.LEFT: 0.2, Turn.RIGHT: 0.2, Turn.UTURN: 0.01}
+"""How drivers turn where nothing is known: round figures, three of five straight on and hardly anybody back."""
 MIXING_LENGTH = 100.0
 """On roads shorter than this fewer drivers change lanes [m]."""
 MOST_PLACES = 48
@@ -52,6 +59,9 @@ def make_layout(network: Network, signals: Signals) -> Layout:
     cell_length = length / cells
     road_first = np.searchsorted(network.lane_edge, network.lane_edge, side="left").astype(np.int32)
     road_last = np.searchsorted(network.lane_edge, network.lane_edge, side="right").astype(np.int32)
+    leads_on = _leads_on(network)
+    fed = [network.lane_feed[a:b] for a, b in pairwise(network.lane_feed_ptr.tolist())]
+    feed_ptr, feed = csr([moves[leads_on[moves]].tolist() for moves in fed])
     group = np.full(network.n_movements, -1, dtype=np.int32)
     group[signals.group_move] = np.repeat(np.arange(signals.n_groups), np.diff(signals.group_move_ptr))
     cell_ptr = np.concatenate(([0], np.cumsum(cells + 1))).astype(np.int32)
@@ -70,17 +80,29 @@ def make_layout(network: Network, signals: Signals) -> Layout:
         move_ptr=network.lane_move_ptr,
         move_to=network.move_to,
         move_group=group,
-        feed_ptr=network.lane_feed_ptr,
-        feed=network.lane_feed,
+        feed_ptr=feed_ptr,
+        feed=feed,
         yield_ptr=network.move_yield_ptr,
         yield_to=network.move_yield,
         move_from=network.move_from,
         stop_loop=np.zeros(network.n_lanes, dtype=np.bool_),
         gate=np.zeros(network.n_lanes, dtype=np.int32),
         edge=np.full(network.n_lanes, -1, dtype=np.int32),
-        entry=feeds == 0,
+        leads_on=leads_on,
+        entry=np.diff(feed_ptr) == 0,
         sensed=np.zeros(network.n_lanes, dtype=np.bool_),
     )
+
+
+def _leads_on(network: Network) -> NDArray[np.bool_]:
+    """Movements [M] but for turning round at dead ends: roads that nothing else leads away from, without a signal.
+
+    Networks made from maps have such turns wherever a street was cut off; there vehicles come and go.
+    """
+    turns_round = (network.move_turn == Turn.UTURN) & (network.move_intersection < 0)
+    road = network.lane_edge[network.move_from]
+    other_ways = np.bincount(road, weights=~turns_round, minlength=len(network.edge_id))
+    return ~(turns_round & (other_ways[road] == 0))
 
 
 def _mixing(network: Network, sensed: NDArray[np.bool_], road_first: NDArray[np.int32]) -> FloatArray:
@@ -136,7 +158,7 @@ def trust_sensors(
     np.maximum.at(sight_trust, sensors.cover_lane, rows)
     layout.edge[:] = layout.gate - 1
     np.maximum.at(layout.edge, sensors.cover_lane[rows > 0], cameras.cover_cells[rows > 0] - 1)
-    layout.sensed[:] = layout.stop_loop | (layout.gate > 0) | (sight_trust > 0)
+    layout.sensed[:] = layout.stop_loop | (layout.gate > 0) | ((sight_trust > 0) & (network.lane_approach >= 0))
     count_sureness = trust_counters(sensors, trust, layout.sensed, counters)
     layout.sensed[counters.home[counters.lane >= 0]] = True
     layout.mixing[:] = _mixing(network, layout.sensed, layout.road_first)
@@ -149,6 +171,7 @@ def forget_loops(layout: Layout, belief: Belief) -> None:
     """Let go of what loops said of their presence where there are none any more."""
     belief.head_free[~layout.stop_loop] = -1.0
     belief.covered[layout.gate == 0] = -1.0
+    belief.gate_free[layout.gate == 0] = -1.0
     belief.over[(layout.edge < 0) & ~layout.sensed] = 0.0
 
 
@@ -162,14 +185,21 @@ def _first_of_lane(sensors: SensorTable, kind: SensorKind, trust: FloatArray, ra
 def make_belief(network: Network, layout: Layout) -> Belief:
     """Nothing on the street, shares equal over the movements of a lane, headways by speed limit."""
     n_l, n_m, n_c = network.n_lanes, network.n_movements, int(layout.cell_ptr[-1])
-    leaving = np.maximum(np.diff(network.lane_move_ptr), 1)
+    share = _usual_shares(network)
     return Belief(
         content=np.zeros(n_c),
         pace=np.ones(n_c),
         standing=np.zeros(n_c),
         credit=np.ones(n_l),
         headway=np.interp(network.lane_speed, HEADWAY_SPEED, HEADWAY),
-        share=1.0 / leaving[network.move_from].astype(np.float64),
+        headway_seen=np.zeros(n_l),
+        headway_time=np.full(n_l, LONG_AGO),
+        start_loss=np.full(n_l, USUAL_START_LOSS),
+        waiting=np.zeros(n_l),
+        share=share.copy(),
+        turn_seen=np.zeros(n_m),
+        turn_time=np.full(n_l, LONG_AGO),
+        usual_share=share,
         open=np.zeros(n_m),
         green_from=np.full(n_l, LONG_AGO),
         green_to=np.full(n_l, LONG_AGO + 1),
@@ -180,12 +210,14 @@ def make_belief(network: Network, layout: Layout) -> Belief:
         departures=np.zeros(n_l),
         crossings=np.zeros(n_l),
         covered=np.full(n_l, -1.0),
+        gate_free=np.full(n_l, -1.0),
         head_free=np.full(n_l, -1.0),
         green_age=np.full(n_l, -1.0),
         head_seen=np.full(n_l, LONG_AGO),
         last_departure=np.full(n_l, LONG_AGO),
         demand=np.where(layout.entry | layout.sensed, FIRST_DEMAND, -1.0),
         use=np.full(n_l, FIRST_DEMAND),
+        leave=np.full(n_l, FIRST_DEMAND),
         over=np.zeros(n_l),
         beyond_gap=np.zeros(n_l),
         part=np.zeros(n_l),
@@ -193,6 +225,23 @@ def make_belief(network: Network, layout: Layout) -> Belief:
         asked=np.zeros(n_l),
         sent=np.zeros(n_l),
     )
+
+
+def _usual_shares(network: Network) -> FloatArray:
+    """Share out [M] by direction alone; a road that several movements of a lane lead to counts once."""
+    weight = np.array([USUAL_TURN[Turn(turn)] for turn in network.move_turn.tolist()])
+    road = network.lane_edge[network.move_to].astype(np.int64)
+    pair = network.move_from * (int(road.max(initial=0)) + 1) + road
+    _, which, count = np.unique(pair, return_inverse=True, return_counts=True)
+    weight = weight / count[which]
+    total = np.bincount(network.move_from, weights=weight, minlength=network.n_lanes)
+    return np.asarray(weight / total[network.move_from], dtype=np.float64)
+
+
+def make_discharge(network: Network) -> Discharge:
+    """Movements of which nothing has been measured: their part of the lane's saturation rate."""
+    rate = _usual_shares(network) / np.interp(network.lane_speed, HEADWAY_SPEED, HEADWAY)[network.move_from]
+    return Discharge(rate, np.zeros(len(rate)), np.full(len(rate), LONG_AGO))
 
 
 def make_loops(sensors: SensorTable) -> Loops:

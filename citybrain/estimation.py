@@ -48,7 +48,7 @@ class LaneEstimator:
     def __init__(self, network: Network, signals: Signals, sensors: SensorTable) -> None:
         _check_sensors(network, sensors)
         self._n_lanes, self._n_stops = network.n_lanes, network.n_approach_lanes
-        self._groups = signals.n_groups
+        self._n_moves, self._groups = network.n_movements, signals.n_groups
         self._network, self._sensors = network, sensors
         layout, loops = cells.make_layout(network, signals), cells.make_loops(sensors)
         cameras = cells.make_cameras(network, sensors, layout)
@@ -65,6 +65,7 @@ class LaneEstimator:
             evidence=np.full(network.n_lanes, -np.inf),
             smooth_flow=np.zeros(network.n_lanes),
             head_wait=np.zeros(network.n_approach_lanes),
+            discharge=cells.make_discharge(network),
             weight=np.zeros(len(upstream.lane)),
             full=np.zeros(len(upstream.lane), dtype=np.bool_),
             beyond=np.zeros(HORIZON),
@@ -107,6 +108,7 @@ class LaneEstimator:
             stops=np.empty((len(kernel.STOP_TOTALS), self._n_stops), dtype=np.float32),
             blocked=np.empty(self._n_stops, dtype=np.bool_),
             arrivals=np.empty((self._n_stops, HORIZON), dtype=np.float32),
+            moves=np.empty((len(kernel.MOVE_TOTALS), self._n_moves), dtype=np.float32),
         )
         if not kernel.estimate(
             batch.time / TENTHS_PER_SECOND,
@@ -115,7 +117,7 @@ class LaneEstimator:
             lamps.aspect,
             lamps.aspect_since / TENTHS_PER_SECOND,
             self._desk,
-            _sorted_rows(batch),
+            sorted_rows(batch),
             totals,
         ):
             raise ContractError(
@@ -127,7 +129,13 @@ class LaneEstimator:
         lanes = dict(zip(kernel.LANE_TOTALS, totals.lanes, strict=True))
         stops = dict(zip(kernel.STOP_TOTALS, totals.stops, strict=True))
         return TrafficState(
-            time=batch.time, turn_share=share, blocked=totals.blocked, arrivals=totals.arrivals, **lanes, **stops
+            time=batch.time,
+            turn_share=share,
+            blocked=totals.blocked,
+            arrivals=totals.arrivals,
+            **lanes,
+            **stops,
+            **dict(zip(kernel.MOVE_TOTALS, totals.moves, strict=True)),
         )
 
     def _heed(self, trust: FloatArray, sight: FloatArray) -> None:
@@ -152,7 +160,7 @@ class LaneEstimator:
         cells.forget_loops(layout, memory.belief)
 
 
-def _sorted_rows(batch: ObservationBatch) -> kernel.Rows:
+def sorted_rows(batch: ObservationBatch) -> kernel.Rows:
     """Put a batch in an order that does not depend on how it was delivered."""
     events = np.lexsort((batch.loop_on, batch.loop_time, batch.loop_sensor))
     frames = np.lexsort((batch.frame_time, batch.frame_sensor))

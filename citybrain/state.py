@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 HORIZON = 60
 """Seconds of arrivals that a state foretells."""
+
+
+def _untold() -> NDArray[np.float32]:
+    return np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,15 @@ class TrafficState:
     turn_share : [M] share of the lane's departures that take this movement; sums to 1 over a lane.
     confidence : [L] 0 (nothing known) to 1.
     age : [L] seconds since the last evidence about the lane.
+    back_vehicles : [L] vehicles from the lane's end to the last queued one; those that move again count too [veh].
+    start_loss : [A] what the first four vehicles of a queue take beyond four saturation headways [s]; may be below 0.
+    discharge_confidence, discharge_age : [A] of ``discharge`` and ``start_loss``: 0.1 (a table's values) to 1; seconds.
+    effective_discharge : [M] what the movement lets go per second of green with a queue, foes and full roads beyond
+        included [veh/s].
+    effective_confidence, effective_age : [M] of it.
+    turn_confidence, turn_age : [M] of ``turn_share``; confidence is 1 where a lane has only one movement.
+
+    What follows ``age`` is empty in states that no estimator made. Ages of what was never measured are very great.
     """
 
     time: int
@@ -50,3 +63,12 @@ class TrafficState:
     turn_share: NDArray[np.float32]
     confidence: NDArray[np.float32]
     age: NDArray[np.float32]
+    back_vehicles: NDArray[np.float32] = field(default_factory=_untold)
+    start_loss: NDArray[np.float32] = field(default_factory=_untold)
+    discharge_confidence: NDArray[np.float32] = field(default_factory=_untold)
+    discharge_age: NDArray[np.float32] = field(default_factory=_untold)
+    effective_discharge: NDArray[np.float32] = field(default_factory=_untold)
+    effective_confidence: NDArray[np.float32] = field(default_factory=_untold)
+    effective_age: NDArray[np.float32] = field(default_factory=_untold)
+    turn_confidence: NDArray[np.float32] = field(default_factory=_untold)
+    turn_age: NDArray[np.float32] = field(default_factory=_untold)

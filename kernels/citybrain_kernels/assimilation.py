@@ -44,7 +44,16 @@ DOUBTFUL = 0.5
 UP, DOWN = 0.7, 0.3
 """Gains for vehicles seen and not expected, expected and not seen."""
 STANDING_GAIN = 0.9
-HEADWAY_GAIN = 0.1
+HEADWAY_GAIN = 0.03
+"""Least weight of a new headway in the saturation headway; the first ones weigh more."""
+FOURTH = 4
+"""The queue discharges at the saturation headway after its fourth vehicle (Highway Capacity Manual)."""
+LOSS_GAIN, LONGEST_LOSS = 0.1, 6.0
+"""Weight of a new start-up loss, and the longest that is believed [s]."""
+FIRST_HEADWAYS = 3.0
+"""The headway by speed limit weighs as much as so many that were measured."""
+UNBROKEN = 1.5
+"""Headways longer than this many saturation headways break a queue."""
 SHORTEST_HEADWAY, LONGEST_HEADWAY = 1.2, 4.0
 
 
@@ -280,12 +289,18 @@ def _learn_headway(loops: Loops, x: int, t: float, l: int, belief: Belief) -> No
     headway = t - loops.on_time[x]
     if loops.on_time[x] < belief.green_from[l]:
         loops.position[x] = max(loops.position[x], 1) if loops.off_time[x] >= belief.green_from[l] else 0
-    elif headway > 2.0 * belief.headway[l]:
+    elif headway > UNBROKEN * belief.headway[l] and loops.position[x] > 2:
         loops.position[x] = -1
     if loops.position[x] >= 0:
         loops.position[x] += 1
-        if loops.position[x] > 4 and headway < 1.6 * belief.headway[l]:
-            learned = belief.headway[l] + HEADWAY_GAIN * (headway - belief.headway[l])
+        if loops.position[x] == FOURTH and belief.waiting[l] > FOURTH - 0.5:
+            loss = t - belief.green_from[l] - FOURTH * belief.headway[l]
+            belief.start_loss[l] += LOSS_GAIN * (min(LONGEST_LOSS, max(-LONGEST_LOSS, loss)) - belief.start_loss[l])
+        if loops.position[x] > FOURTH and loops.position[x] <= belief.waiting[l] + 0.5:
+            belief.headway_seen[l] += 1.0
+            belief.headway_time[l] = t
+            gain = max(HEADWAY_GAIN, 1.0 / (belief.headway_seen[l] + FIRST_HEADWAYS))
+            learned = belief.headway[l] + gain * (headway - belief.headway[l])
             belief.headway[l] = min(LONGEST_HEADWAY, max(SHORTEST_HEADWAY, learned))
 
 
@@ -295,7 +310,7 @@ def read_presence(now: float, loops: Loops, belief: Belief) -> None:
 
     Parameters
     ----------
-    belief : writes ``covered`` and ``head_free``; corrects ``departures`` and ``content``.
+    belief : writes ``covered``, ``gate_free`` and ``head_free``; corrects ``departures`` and ``content``.
     """
     for x in range(len(loops.lane)):
         l = loops.lane[x]
@@ -303,6 +318,7 @@ def read_presence(now: float, loops: Loops, belief: Belief) -> None:
             continue
         if not loops.at_stop[x]:
             belief.covered[l] = now - loops.on_time[x] if loops.is_on[x] else -1.0
+            belief.gate_free[l] = -1.0 if loops.is_on[x] else now - loops.off_time[x]
         elif loops.is_on[x]:
             belief.head_free[l] = -1.0
             if loops.counted[x] and now - loops.on_time[x] > STOPPED_ON_LOOP:
@@ -429,8 +445,9 @@ def _place(
         distance = 0.0
     c = layout.cell_ptr[l] + int(distance / layout.cell_length[l])
     if c < layout.cell_ptr[l + 1]:
-        # Fixed-point weights: their sum does not depend on the order of objects.
-        weight = np.round(1024.0 / confidence) / 1024.0
+        # What is missed falls slower than what is seen rises, and is made up for that far already. Fixed-point
+        # weights: their sum does not depend on the order of objects.
+        weight = np.round(1024.0 * (1.0 + DOWN / UP * (1.0 / confidence - 1.0))) / 1024.0
         cameras.seen[c] += weight
         if standing:
             cameras.seen_standing[c] += weight

@@ -18,7 +18,11 @@ Singles = NDArray[np.float32]
 FLOW_MEMORY = 60.0
 HEAD_STANDS = 0.35
 """Standing vehicles at the stop line [veh] from which on a first vehicle is believed to wait."""
-BLOCKED_AFTER = 12.0
+BLOCKED_AFTER = 6.0
+"""A lane is blocked when its head stands in protected green for this long [s]; starting up takes two or three."""
+LEAST_HELD = 0.5
+HEAD_MEMORY = 2.0
+"""A vehicle that a camera saw stand at the line stands there for so long [s]."""
 EVIDENCE_MEMORY = 30.0
 """Time in which confidence decays to a third [s]."""
 LEAST_WEIGHT = 1e-3
@@ -61,6 +65,7 @@ def sum_lanes(
     out_occupancy: Singles,
     out_confidence: Singles,
     out_age: Singles,
+    out_reach: Singles,
 ) -> None:
     """Sum up the cells of every lane.
 
@@ -68,7 +73,8 @@ def sum_lanes(
     ----------
     now : [s]. evidence : [L] time of the last evidence [s]. sureness : [L] confidence under fresh evidence.
     smooth_flow : [L] memory of the outflow [veh/s], updated.
-    out_* : [L] vehicles, queue [veh], back of queue [m], room [veh], flow [veh/s], occupancy, confidence, age [s].
+    out_* : [L] vehicles, queue [veh], back of queue [m], room [veh], flow [veh/s], occupancy, confidence, age [s],
+        vehicles up to the back of queue.
     """
     content, standing = belief.content, belief.standing
     for l in range(len(layout.cell_length)):
@@ -77,10 +83,12 @@ def sum_lanes(
         vehicles = 0.0
         queue = 0.0
         back = 0.0
+        reach = 0.0
         for c in range(first, last):
             vehicles += content[c]
             queue += standing[c]
             if standing[c] > 0.3:
+                reach = vehicles
                 back = (c - first) * layout.cell_length[l] + layout.cell_length[l] * min(
                     1.0, standing[c] / layout.storage[l]
                 )
@@ -95,6 +103,7 @@ def sum_lanes(
         out_occupancy[l] = min(1.0, vehicles / capacity)
         out_confidence[l] = 0.1 + (sureness[l] - 0.1) * np.exp(-age / EVIDENCE_MEMORY)
         out_age[l] = age
+        out_reach[l] = reach
 
 
 @kernel
@@ -132,9 +141,10 @@ def watch_heads(
                 protected = protected or aspect[g] == PROTECTED
                 gives_way = gives_way or aspect[g] == PERMISSIVE
         since = max(belief.green_from[l], belief.last_departure[l])
-        held = protected and not gives_way and now - since >= BLOCKED_AFTER
+        seen = now - belief.head_seen[l] <= HEAD_MEMORY or (layout.stop_loop[l] and belief.head_free[l] < 0.0)
+        held = protected and not gives_way and seen and now - since >= BLOCKED_AFTER
         out_wait[a] = head_wait[a]
-        out_blocked[a] = held and queue[l] >= 1.0 and stands
+        out_blocked[a] = held and queue[l] >= LEAST_HELD
         out_discharge[a] = belief.headway[l]
 
 

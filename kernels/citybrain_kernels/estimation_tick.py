@@ -16,6 +16,7 @@ from citybrain_kernels.assimilation import Cameras, Loops, correct, take_loops
 from citybrain_kernels.counts import Counters, take_counts, watch_counters
 from citybrain_kernels.estimation import Upstream, foretell, sum_lanes, watch_heads
 from citybrain_kernels.lanes import Belief, Bytes, Layout, move_lanes, read_lamps
+from citybrain_kernels.movements import Discharge, learn_discharge, tell_movements
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -69,6 +70,7 @@ class Memory(NamedTuple):
     evidence: Floats
     smooth_flow: Floats
     head_wait: Floats
+    discharge: Discharge
     weight: Floats
     full: Bools
     beyond: Floats
@@ -82,19 +84,21 @@ class Desk(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What comes out; rows in the order of ``LANE_TOTALS`` and ``STOP_TOTALS``, as in ``citybrain.state.TrafficState``.
+    """What comes out; rows in the order of ``LANE_TOTALS``, ``STOP_TOTALS``, ``MOVE_TOTALS``, as in ``TrafficState``.
 
-    lanes [8, L]; stops [3, A]; blocked [A]; arrivals [A, H].
+    lanes [9, L]; stops [6, A]; moves [5, M]; blocked [A]; arrivals [A, H].
     """
 
     lanes: Singles
     stops: Singles
     blocked: Bools
     arrivals: Singles
+    moves: Singles
 
 
-LANE_TOTALS = ("vehicles", "queue", "back_of_queue", "room", "flow", "occupancy", "confidence", "age")
-STOP_TOTALS = ("head_wait", "discharge", "spill")
+LANE_TOTALS = ("vehicles", "queue", "back_of_queue", "room", "flow", "occupancy", "confidence", "age", "back_vehicles")
+STOP_TOTALS = ("head_wait", "discharge", "spill", "start_loss", "discharge_confidence", "discharge_age")
+MOVE_TOTALS = ("effective_discharge", "effective_confidence", "effective_age", "turn_confidence", "turn_age")
 
 
 @kernel
@@ -193,6 +197,7 @@ def estimate(
         lanes[5],
         lanes[6],
         lanes[7],
+        lanes[8],
     )
     watch_heads(
         now,
@@ -207,4 +212,6 @@ def estimate(
         stops[1],
     )
     foretell(layout, belief, street.upstream, memory.weight, memory.full, memory.beyond, totals.arrivals, stops[2])
+    learn_discharge(now, layout, belief, memory.discharge)
+    tell_movements(now, layout, street.stop_lane, street.sureness, belief, memory.discharge, stops[3:], totals.moves)
     return True

@@ -35,8 +35,12 @@ LATE_DECAY = 0.5
 """Share kept per second of content that should have crossed a loop and did not."""
 SHARE_GAIN = 0.01
 """Step per second of the proportional fitting of turning shares."""
+PRIOR_PULL = 1.0 / 900.0
+"""Step per second back to what is usual for the direction: shares that nothing measures stay there."""
 TAIL_GAP, TAIL_PASSED = 0.2, 4.0
 """The tail of a queue has passed when the cell holds less than this share of its storage for so many seconds."""
+START_WAVE = 5.0
+"""Speed at which the start of a queue travels back from the stop line [m/s]."""
 HIDDEN_GROWTH, MOST_HIDDEN = 180.0, 1.0
 """While a queue reaches beyond sight, the demand is believed to exceed the discharge, the more the longer [s]."""
 LEAST_USE = 0.003
@@ -70,7 +74,8 @@ class Layout(NamedTuple):
     gate : [L] cell number within the lane just downstream of its advance loop's boundary plus one, 0 without loop;
         the flow from cell ``gate`` to cell ``gate - 1`` is what the loop measures.
     edge : [L] cell number within the lane furthest upstream that sensors speak of, -1 where none does.
-    entry : [L] no movement arrives on the lane.
+    leads_on : [M] False for turning round at a dead end: who comes there leaves the network.
+    entry : [L] no movement arrives on the lane, but for those.
     sensed : [L] a sensor measures the flow of the lane.
     """
 
@@ -92,6 +97,7 @@ class Layout(NamedTuple):
     stop_loop: Bools
     gate: Ints
     edge: Ints
+    leads_on: Bools
     entry: Bools
     sensed: Bools
 
@@ -106,7 +112,13 @@ class Belief(NamedTuple):
     standing : [C] vehicles that stand.
     credit : [L] vehicles that the lane's end could let go at once.
     headway : [L] saturation headway [s/veh].
+    headway_seen, headway_time : [L] number of headways measured, and time of the last one [s].
+    start_loss : [L] time that the first four vehicles of a queue take beyond four saturation headways [s].
+    waiting : [L] vehicles that stood when green began; infinite where no sensor looks upstream.
     share : [M] turning shares.
+    turn_seen : [M] vehicles, of about the last 15 minutes, of which sensors beyond told how many took the movement.
+    turn_time : [L] last time that a vehicle of the lane was so told of [s].
+    usual_share : [M] turning shares where nothing is known but the direction.
     open : [M] share of the saturation rate at which the signal lets the movement go; 0 is closed.
     green_from, green_to : [L] last time that a movement of the lane turned green, and none was left green [s].
     flux : [M] vehicles that took the movement in the last second.
@@ -114,12 +126,14 @@ class Belief(NamedTuple):
     debt : [L] vehicles that crossed the advance loop before the model had them there.
     departures, crossings : [L] counts of stop-line and advance loops since the last step.
     covered : [L] seconds that the advance loop has been covered; -1 while it is free.
+    gate_free : [L] seconds that it has been free; -1 while it is covered, or where there is none.
     head_free : [L] seconds that the stop-line loop has been free; -1 while it is covered.
     green_age : [L] seconds that all movements of the lane have had protected green; -1 otherwise.
     head_seen : [L] time when a camera last saw a vehicle stand at the lane's end [s].
     last_departure : [L] time of the last departure [s].
     demand : [L] long-run flow [veh/s]; -1 unknown.
     use : [L] long-run measured flow of sensed lanes [veh/s].
+    leave : [L] long-run flow over stop lines [veh/s].
     over : [L] seconds for which the queue has reached beyond the ``edge``.
     beyond_gap : [L] seconds for which the ``edge`` has been empty.
     part : [L] share of what is spread over the road's lanes that falls to this one.
@@ -133,7 +147,14 @@ class Belief(NamedTuple):
     standing: Floats
     credit: Floats
     headway: Floats
+    headway_seen: Floats
+    headway_time: Floats
+    start_loss: Floats
+    waiting: Floats
     share: Floats
+    turn_seen: Floats
+    turn_time: Floats
+    usual_share: Floats
     open: Floats
     green_from: Floats
     green_to: Floats
@@ -144,12 +165,14 @@ class Belief(NamedTuple):
     departures: Floats
     crossings: Floats
     covered: Floats
+    gate_free: Floats
     head_free: Floats
     green_age: Floats
     head_seen: Floats
     last_departure: Floats
     demand: Floats
     use: Floats
+    leave: Floats
     over: Floats
     beyond_gap: Floats
     part: Floats
@@ -203,6 +226,9 @@ def read_lamps(now: float, layout: Layout, aspect: Bytes, aspect_since: Floats, 
         if shown and not was:
             belief.green_from[l] = since
             belief.credit[l] = 1.0
+            belief.waiting[l] = 0.0 if layout.edge[l] >= 0 else np.inf
+            for c in range(layout.cell_ptr[l], layout.cell_ptr[l + 1] - 1):
+                belief.waiting[l] += belief.standing[c]
         elif was and not shown:
             belief.green_to[l] = now
         belief.green_age[l] = now - fully if sure else -1.0
@@ -216,14 +242,48 @@ def move_lanes(now: float, seconds: float, steps: int, layout: Layout, belief: B
     ----------
     now : end of the last second [s]. seconds : since the estimator began.
     """
+    change_lanes(layout, belief)
     for k in range(steps):
         release(now - (steps - 1 - k), layout, belief)
         enter(layout, belief)
         move_on(layout, belief)
-        watch_tails(layout, belief)
-        learn_demand(seconds, layout, belief)
+        watch_tails(now - (steps - 1 - k), layout, belief)
+        learn_demand(now - (steps - 1 - k), seconds, layout, belief)
         belief.departures[:] = 0.0
         belief.crossings[:] = 0.0
+
+
+@kernel
+def change_lanes(layout: Layout, belief: Belief) -> None:
+    """Hand crossings of advance loops to the lanes of the road at whose stop lines they come out in the long run.
+
+    Between its two loops drivers change lanes: a lane that takes in more than it lets go loses the surplus to those
+    that let go more than they take in.
+
+    Parameters
+    ----------
+    belief : ``crossings`` are shared out anew; their sum per road stays.
+    """
+    l = 0
+    while l < len(layout.gate):
+        end = layout.road_last[l]
+        surplus = 0.0
+        lack = 0.0
+        for k in range(l, end):
+            if layout.gate[k] > 0 and layout.stop_loop[k]:
+                surplus += max(0.0, belief.use[k] - belief.leave[k])
+                lack += max(0.0, belief.leave[k] - belief.use[k])
+        if surplus > 0.0 and lack > 0.0:
+            moved = 0.0
+            for k in range(l, end):
+                if layout.gate[k] > 0 and layout.stop_loop[k] and belief.use[k] > belief.leave[k]:
+                    part = (belief.use[k] - belief.leave[k]) / belief.use[k] * min(1.0, lack / surplus)
+                    moved += part * belief.crossings[k]
+                    belief.crossings[k] -= part * belief.crossings[k]
+            for k in range(l, end):
+                if layout.gate[k] > 0 and layout.stop_loop[k] and belief.use[k] < belief.leave[k]:
+                    belief.crossings[k] += moved * (belief.leave[k] - belief.use[k]) / lack
+        l = end
 
 
 @kernel
@@ -249,7 +309,7 @@ def release(now: float, layout: Layout, belief: Belief) -> None:
         if layout.stop_loop[l]:
             out = max(0.0, belief.departures[l])
             belief.content[c] += max(0.0, -belief.departures[l])
-        elif first == last:
+        elif first == last or not layout.leads_on[first]:
             out = belief.content[c]
         else:
             age = now - belief.green_from[l]
@@ -369,17 +429,35 @@ def _settle(content: Floats, pace: Floats, standing: Floats, c: int, flow: float
 
 
 @kernel
-def watch_tails(layout: Layout, belief: Belief) -> None:
+def _tail_passed(now: float, l: int, layout: Layout, belief: Belief) -> bool:
+    """Tell whether the queue moves and its last vehicle has crossed the advance loop (Liu et al. 2009, point C)."""
+    if layout.gate[l] == 0 or belief.green_from[l] < belief.green_to[l] or belief.gate_free[l] < TAIL_PASSED:
+        return False
+    moves_there = belief.green_from[l] + layout.gate[l] * layout.cell_length[l] / START_WAVE
+    leaving = min(now - belief.last_departure[l], TAIL_PASSED) < TAIL_PASSED or belief.head_free[l] > GAP_OUT
+    return leaving and now > moves_there + TAIL_PASSED
+
+
+@kernel
+def watch_tails(now: float, layout: Layout, belief: Belief) -> None:
     """Note for how long queues have reached beyond what sensors see.
 
-    What flows past the last sensor is then the discharge, not the demand, and less than arrives behind it.
+    What flows past the last sensor is then the discharge, not the demand, and less than arrives behind it. While a
+    queue discharges, an advance loop that stays free proves that its tail is past.
 
     Parameters
     ----------
-    belief : ``over`` and ``beyond_gap`` [s] are updated.
+    now : [s].
+    belief : ``over`` and ``beyond_gap`` [s] are updated; ``content`` is cleared where the loop proves it.
     """
     for l in range(len(layout.edge)):
         if layout.edge[l] < 0:
+            continue
+        if _tail_passed(now, l, layout, belief):
+            belief.over[l] = 0.0
+            first = layout.cell_ptr[l] + layout.gate[l]
+            for c in range(first, min(first + int(belief.gate_free[l]), layout.cell_ptr[l + 1] - 1)):
+                belief.content[c] *= LATE_DECAY
             continue
         c = layout.cell_ptr[l] + layout.edge[l]
         jam = layout.storage[l]
@@ -393,7 +471,7 @@ def watch_tails(layout: Layout, belief: Belief) -> None:
 
 
 @kernel
-def learn_demand(seconds: float, layout: Layout, belief: Belief) -> None:
+def learn_demand(now: float, seconds: float, layout: Layout, belief: Belief) -> None:
     """Learn long-run flows, and from them turning shares by iterative proportional fitting.
 
     Measured flows of sensed lanes are carried upstream to lanes without sensors; a movement's share grows while the
@@ -401,8 +479,9 @@ def learn_demand(seconds: float, layout: Layout, belief: Belief) -> None:
 
     Parameters
     ----------
-    seconds : since the estimator began; short memory first, five minutes later.
-    belief : updates ``use``, ``demand``, ``stream``, ``share``; ``asked`` and ``sent`` on the way.
+    now : [s]. seconds : since the estimator began; short memory first, five minutes later.
+    belief : updates ``use``, ``demand``, ``stream``, ``share``, ``turn_seen``, ``turn_time``; ``asked`` and ``sent`` on
+        the way.
     """
     gain = 1.0 / min(300.0, 30.0 + seconds)
     for l in range(len(layout.cell_length)):
@@ -411,6 +490,8 @@ def learn_demand(seconds: float, layout: Layout, belief: Belief) -> None:
             belief.use[l] += gain * (flow - belief.use[l])
             hidden = min(MOST_HIDDEN, belief.over[l] / HIDDEN_GROWTH)
             belief.demand[l] = belief.use[l] * (1.0 + hidden)
+        if layout.stop_loop[l]:
+            belief.leave[l] += gain * (belief.outflow[l] - belief.leave[l])
     for m in range(len(layout.move_to)):
         belief.stream[m] += gain * (belief.flux[m] - belief.stream[m])
     _learn_parts(layout, belief)
@@ -423,12 +504,16 @@ def learn_demand(seconds: float, layout: Layout, belief: Belief) -> None:
         for m in range(first, last):
             road = layout.road_first[layout.move_to[m]]
             asked, sent = belief.asked[road], belief.sent[road]
-            if asked >= 0.0:
+            if asked >= 0.0 and layout.leads_on[m]:
                 known += belief.share[m]
                 flow += asked * (belief.stream[m] + 1e-4) / sent
                 ratio = min(2.0, max(0.5, (asked + 1e-3) / (sent + 1e-3)))
                 belief.share[m] *= 1.0 + SHARE_GAIN * (ratio - 1.0)
-            belief.share[m] = max(belief.share[m], 0.01)
+                belief.turn_seen[m] += belief.outflow[l]
+                if belief.outflow[l] > 0.3:
+                    belief.turn_time[l] = now
+            belief.turn_seen[m] -= PRIOR_PULL * belief.turn_seen[m]
+            belief.share[m] += PRIOR_PULL * (belief.usual_share[m] - belief.share[m])
             total += belief.share[m]
         for m in range(first, last):
             belief.share[m] /= total
