@@ -154,8 +154,12 @@ def replay(
 
         report = play(folder)
         same = report.difference is None
+        if report.refused:
+            found = ", ".join(f"{count} {code}" for code, count in sorted(report.refused.items()))
+            tell(f"{folder}: rows of the recording that no sensor can have sent were left out: {found}")
         if as_json:
-            _print_json({"folder": str(folder), "same": same, "ticks": report.ticks, "difference": report.difference})
+            told = {"same": same, "ticks": report.ticks, "difference": report.difference, "refused": report.refused}
+            _print_json({"folder": str(folder), **told})
         elif same:
             typer.echo(f"{folder}: {report.ticks} ticks replayed, everything the same to the bit")
         if not same:

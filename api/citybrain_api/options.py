@@ -25,7 +25,8 @@ Sensors = Annotated[
     str,
     typer.Option(
         metavar="PROFILE",
-        help="Which sensors there are and how good they are: default, loops, camera, ideal, scenario.",
+        help="Which sensors there are and how good they are: default, loops, camera, exits, counts, camera-counts, "
+        "mixed, ideal, scenario.",
     ),
 ]
 Faults = Annotated[

@@ -21,13 +21,16 @@ from citybrain.intake.json_body import read_json
 from citybrain.intake.judged import Judged, merge, verdict_document
 from citybrain.intake.names import MISSING, NameTable
 from citybrain.intake.possible import (
+    FAMILY_OF_ROW,
+    FAMILY_OF_SENSOR,
+    STRANGER,
     fitting_intervals,
     possible_counts,
     possible_objects,
     what_is_impossible,
     what_is_wrong_with_the_interval,
 )
-from citybrain.intake.posted import FIELDS, NO_KIND, Limits, Posted, RowKind, Verdict
+from citybrain.intake.posted import FIELDS, Limits, Posted, RowKind, Verdict
 from citybrain.observations import ObservationBatch, SensorKind
 from citybrain.units import TENTHS_PER_SECOND
 
@@ -47,11 +50,6 @@ OLDEST_S = 600.0
 BEYOND_LANE = 5.0
 """An object may seem to lie this far beyond the begin of its lane [m]."""
 Mask = NDArray[np.bool_]
-_EVENTS, _SIGHT, _COUNTS, _STRANGER, _NO_FAMILY = range(5)
-"""Families of sensors and of the rows that they send."""
-_FAMILY_OF_SENSOR = np.array([_EVENTS, _EVENTS, _SIGHT, _EVENTS, _COUNTS, _COUNTS], dtype=np.uint8)
-_FAMILY_OF_ROW = np.full(NO_KIND + 1, _NO_FAMILY, dtype=np.uint8)
-_FAMILY_OF_ROW[list(RowKind)] = _EVENTS, _SIGHT, _SIGHT, _COUNTS
 
 
 class Judge:
@@ -70,7 +68,7 @@ class Judge:
         self._sensor_ids, self._lane_ids = sensors.sensor_id, network.lane_id
         self._sensor = NameTable(sensors.sensor_id)
         self._lane = NameTable(network.lane_id)
-        self._family = np.append(_FAMILY_OF_SENSOR[sensors.kind], _STRANGER)
+        self._family = np.append(FAMILY_OF_SENSOR[sensors.kind], STRANGER)
         self._counts_by_lane = np.append(sensors.kind == SensorKind.CAMERA_COUNT, False)
         self._reach = np.append(network.lane_length + BEYOND_LANE, 0.0).astype(np.float32)
         camera = np.repeat(np.arange(len(sensors.sensor_id)), np.diff(sensors.cover_ptr))
@@ -113,7 +111,7 @@ class Judge:
         latest = now * MS_PER_TENTH + int(AHEAD_S * 1000)
         oldest = now * MS_PER_TENTH - int(OLDEST_S * 1000)
         _mark(verdict, sensor < 0, Verdict.UNKNOWN_SENSOR)
-        _mark(verdict, self._family[sensor] != _FAMILY_OF_ROW[posted.kind], Verdict.WRONG_SENSOR_KIND)
+        _mark(verdict, self._family[sensor] != FAMILY_OF_ROW[posted.kind], Verdict.WRONG_SENSOR_KIND)
         _mark(verdict, posted.time_ms > latest, Verdict.TIME_IN_FUTURE)
         _mark(verdict, posted.time_ms < oldest, Verdict.TIME_TOO_OLD)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from citybrain.intake.posted import RowKind
+from citybrain.intake.posted import NO_KIND, RowKind
 from citybrain.observations import LONGEST_INTERVAL, SHORTEST_INTERVAL
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ LONGEST_QUEUE = 1000.0
 """Vehicles that a camera may see queued on a lane."""
 _SHORTEST_MS, _LONGEST_MS = int(1000 * SHORTEST_INTERVAL), int(1000 * LONGEST_INTERVAL)
 Mask = NDArray[np.bool_]
+_EVENTS, _SIGHT, _COUNTS, STRANGER, _NO_FAMILY = range(5)
+FAMILY_OF_SENSOR = np.array([_EVENTS, _EVENTS, _SIGHT, _EVENTS, _COUNTS, _COUNTS], dtype=np.uint8)
+"""By ``SensorKind``: sensors of a family send rows of the same family."""
+FAMILY_OF_ROW = np.full(NO_KIND + 1, _NO_FAMILY, dtype=np.uint8)
+"""By ``RowKind``."""
+FAMILY_OF_ROW[list(RowKind)] = _EVENTS, _SIGHT, _SIGHT, _COUNTS
 
 
 def possible_objects(posted: Posted, rows: NDArray[np.int64], reach: NDArray[np.float32]) -> Mask:

@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 
 from citybrain.documents import read_sensors
 from citybrain.errors import InputError
+from citybrain.intake.sift import Sifter
 from citybrain.observations import ObservationBatch, SensorTable
+from citybrain.record_tables import TABLES
 from citybrain.records import Recorder
 from citybrain.units import TENTHS_PER_SECOND, to_tenths
 from citybrain_sim.manifest import table_hash
@@ -43,6 +45,9 @@ class ReplayPlant:
     folder : of the run.
     lanes : names of the network's lanes, in the engine's order.
 
+    Rows that no sensor can have sent (of an unknown sensor, with impossible values) are taken out and counted in
+    ``refused``; the rest is played.
+
     Raises
     ------
     InputError
@@ -51,21 +56,26 @@ class ReplayPlant:
 
     def __init__(self, folder: Path, lanes: Sequence[str]) -> None:
         self._sensors = read_sensors(_read_json(folder / "sensors.json"))
+        self._sift = Sifter(self._sensors, len(lanes))
         lane = {name: l for l, name in enumerate(lanes)}
         sensor = {name: x for x, name in enumerate(self._sensors.sensor_id)}
         self._times = [to_tenths(time) for time in _read_table(folder / "measures.parquet")["time"].to_pylist()]
         self._next = 0
-        self._loops = _Rows(folder / "observations_loops.parquet", {"sensor": sensor})
-        self._frames = _Rows(folder / "observations_frames.parquet", {"sensor": sensor})
-        self._objects = _Rows(folder / "observations_objects.parquet", {"sensor": sensor, "lane": lane})
-        counts = folder / "observations_counts.parquet"
-        # Recordings of versions without interval counts have no such table.
-        self._counts = _Rows(counts, {"sensor": sensor, "lane": lane}) if counts.exists() else None
+        numbers = {"sensor": sensor, "lane": lane}
+        files = {kind: folder / f"observations_{kind}s.parquet" for kind in ("loop", "frame", "object", "count")}
+        if not files["count"].exists():  # recorded before there were interval counts
+            del files["count"]
+        self._rows = {kind: _Rows(file, numbers) for kind, file in files.items()}
 
     @property
     def sensors(self) -> SensorTable:
         """The sensors that were recorded."""
         return self._sensors
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Rows taken out so far, by reason."""
+        return dict(self._sift.refused)
 
     @property
     def ticks(self) -> int:
@@ -78,24 +88,10 @@ class ReplayPlant:
             return None
         time = self._times[self._next]
         self._next += 1
-        loops, frames, objects = (rows.arrived(time) for rows in (self._loops, self._frames, self._objects))
-        return ObservationBatch(
-            time=time,
-            loop_sensor=loops["sensor"],
-            loop_time=loops["time"],
-            loop_on=loops["on"],
-            frame_sensor=frames["sensor"],
-            frame_time=frames["time"],
-            object_sensor=objects["sensor"],
-            object_time=objects["time"],
-            object_lane=objects["lane"],
-            object_distance=objects["distance"],
-            object_speed=objects["speed"],
-            object_confidence=objects["confidence"],
-            **(
-                {f"count_{name}": column for name, column in self._counts.arrived(time).items()} if self._counts else {}
-            ),
-        )
+        columns = {
+            f"{kind}_{name}": column for kind, rows in self._rows.items() for name, column in rows.arrived(time).items()
+        }
+        return self._sift(ObservationBatch(time=time, **columns))
 
     def apply(self, command: Command) -> None:
         """Do nothing: what was shown was shown."""
@@ -110,11 +106,12 @@ class _Rows:
 
     def __init__(self, path: Path, numbers: dict[str, dict[str, int]]) -> None:
         table = _read_table(path)
+        _check_schema(table.schema, path)
         self._columns: dict[str, NDArray[Any]] = {}
         for name in table.column_names:
             column = table[name]
             if name in numbers:
-                self._columns[name] = _numbered(column, numbers[name], path)
+                self._columns[name] = _numbered(column, numbers[name], path, strict=name == "lane")
             else:
                 self._columns[name] = column.to_numpy()
         self._arrived = np.round(self._columns.pop("arrived") * TENTHS_PER_SECOND).astype(np.int64)
@@ -125,15 +122,27 @@ class _Rows:
         return {name: column[first:end].copy() for name, column in self._columns.items()}
 
 
-def _numbered(column: pa.ChunkedArray, numbers: dict[str, int], path: Path) -> NDArray[np.int32]:
-    """Names to numbers, chunk by chunk: each has a dictionary of its own. No name is -1."""
+def _check_schema(found: pa.Schema, path: Path) -> None:
+    """Refuse a table that is not of the form in which it is recorded."""
+    faults = []
+    for field in TABLES[path.stem].schema:
+        if field.name not in found.names:
+            faults.append(f"it has no column {field.name!r}")
+        elif found.field(field.name).type != field.type:
+            faults.append(f"its column {field.name!r} is {found.field(field.name).type}, not {field.type}")
+    if faults:
+        raise InputError(f"{path}: {'; '.join(faults)}; name the folder of a run that was recorded")
+
+
+def _numbered(column: pa.ChunkedArray, numbers: dict[str, int], path: Path, *, strict: bool) -> NDArray[np.int32]:
+    """Names to numbers, chunk by chunk: each has a dictionary of its own. No name is -1, nor is an unknown one."""
     chunks = [np.zeros(0, np.int32)]
     for chunk in column.chunks:
         names = chunk.dictionary.to_pylist()
         unknown = [name for name in names if name not in numbers]
-        if unknown:
+        if unknown and strict:
             raise InputError(f"{path}: {unknown[0]!r} is not in this network; replay with the files that were recorded")
-        table = np.array([*(numbers[name] for name in names), -1], np.int32)
+        table = np.array([*(numbers.get(name, -1) for name in names), -1], np.int32)
         chunks.append(table[chunk.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)])
     return np.concatenate(chunks)
 
@@ -146,10 +155,12 @@ class ReplayReport:
     ----------
     ticks : replayed.
     difference : where the replay first differs from the recording; None where it is the same bit for bit.
+    refused : rows of the recording that no sensor can have sent, by reason; they were left out.
     """
 
     ticks: int
     difference: str | None
+    refused: dict[str, int]
 
 
 def replay(folder: Path) -> ReplayReport:
@@ -179,7 +190,7 @@ def replay(folder: Path) -> ReplayReport:
             recorder.drain()
         recorder.close()
         differences = (_difference(name, folder, Path(place)) for name in COMPARED)
-        return ReplayReport(plant.ticks, next((found for found in differences if found), None))
+        return ReplayReport(plant.ticks, next((found for found in differences if found), None), plant.refused)
 
 
 def _difference(name: str, recorded: Path, replayed: Path) -> str | None:
