@@ -23,7 +23,9 @@ CONTROLLERS: tuple[ControllerEntry, ...] = (
     ControllerEntry("actuated", "own stages in order, skipped without a call, extended until the first gap"),
     ControllerEntry("max-pressure", "stage with the largest difference between waiting and downstream vehicles"),
     ControllerEntry("max-wave", "stage that the most vehicles near the stop line ask for"),
-    ControllerEntry("planner", "rolling-horizon search of stages and their start times"),
+    ControllerEntry(
+        "planner", "rolling-horizon search of stages and their start times; the own program where it is blind"
+    ),
     ControllerEntry("oracle", "yardstick, not a result: the planner with perfect sight"),
 )
 
@@ -56,8 +58,9 @@ def make_controller(name: str, site: Site) -> Controller:
 
         return MaxPressure(site) if name == "max-pressure" else MaxWave(site)
     if name in {"planner", "oracle"}:
+        from citybrain.control.cautious import Cautious  # noqa: PLC0415 - see above
         from citybrain.control.planner import Planner  # noqa: PLC0415 - see above
 
-        return Planner(site)
+        return Cautious(site, Planner(site))
     known = ", ".join(entry.name for entry in CONTROLLERS)
     raise InputError(f"no controller is named {name!r}; choose one of: {known}")
