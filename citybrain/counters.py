@@ -47,6 +47,8 @@ def make_counters(sensors: SensorTable, layout: Layout) -> Counters:
         cleared=np.full(n_k, LONG_AGO),
         since=np.full(n_k, NEVER),
         latest=np.full(n_k, LONG_AGO),
+        waited=np.zeros(n_k),
+        waited_at=np.full(n_k, LONG_AGO),
         until=np.full(n_k, LONG_AGO),
         rate=np.zeros(n_k),
         taken=np.zeros(n_k, dtype=np.int32),

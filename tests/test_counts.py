@@ -141,6 +141,29 @@ def test_queue_that_a_camera_tells_is_believed() -> None:
     assert street.interval(0, lane=WEST, queue=1).queue[WEST] == pytest.approx(1, abs=1)
 
 
+def test_queue_that_stands_over_the_detector_is_not_mistaken_for_an_empty_lane() -> None:
+    street = Street((COUNT, WEST, 60.0))
+    for _ in range(3):
+        street.interval(8)
+    street.show(Aspect.PROTECTED)
+    street.ticks(60)
+    street.show(Aspect.RED)
+    flow = street.estimator._memory.belief.use[WEST]
+    for _ in range(4):
+        street.ticks(60)
+        street.tick((0, -1, street.time - 60.5, street.time - 0.5, 0.0, 1.0, NAN))
+    assert street.state.queue[WEST] >= 6, "60 m of standing vehicles"
+    assert street.estimator._memory.belief.use[WEST] >= 0.95 * flow
+    assert street.estimator._memory.belief.demand[WEST] > 1.3 * flow, "what waits behind is not seen"
+
+
+def test_long_red_does_not_teach_a_camera_that_nobody_comes() -> None:
+    street = Street((CAMERA_COUNT, WEST, 80.0))
+    for minute in range(5):
+        street.interval(0, lane=WEST, queue=2.0 * (minute + 1))
+    assert street.estimator._memory.belief.use[WEST] == pytest.approx(2 / 60, abs=0.01)
+
+
 def test_counts_leave_more_doubt_than_loops_and_lanes_with_nothing_are_marked() -> None:
     counts, camera, loops = Street((COUNT, WEST, 60.0)), Street((CAMERA_COUNT, WEST, 60.0)), Street((STOP, WEST, 2.0))
     by_count, by_camera = counts.interval(5), camera.interval(5, lane=WEST, queue=0)

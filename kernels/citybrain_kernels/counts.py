@@ -44,7 +44,8 @@ FULL_SIGHT = 0.9
 PASSING = 0.6
 """Seconds for which a vehicle in motion covers a detector."""
 STANDS_OVER = 0.5
-"""A detector covered for this share of an interval by standing vehicles lies in a queue that does not clear."""
+"""A detector covered for this share of an interval by standing vehicles lies in a queue: its count is what the queue
+lets through, not what comes."""
 EMPTY = 0.5
 """Fewer vehicles than this are none [veh]: the queue has gone."""
 
@@ -63,6 +64,7 @@ class Counters(NamedTuple):
     total : [K] vehicles that the model has let pass.
     cleared : [K] when green had last left no vehicle inside [s].
     since : [K] begin of memory [s]. latest : [K] its end [s].
+    waited : [K] queue at the end of the last interval [veh]. waited_at : [K] that end [s].
     until : [K] end of the last interval taken in [s]. rate : [K] flow believed [veh/s]. taken : [K] intervals taken in.
     """
 
@@ -78,6 +80,8 @@ class Counters(NamedTuple):
     cleared: Floats
     since: Floats
     latest: Floats
+    waited: Floats
+    waited_at: Floats
     until: Floats
     rate: Floats
     taken: Ints
@@ -153,25 +157,30 @@ def take_counts(
         if begin < counters.until[k] - SLACK:
             continue
         counters.until[k] = end
-        gain = max(1.0 / (counters.taken[k] + 1), span / (span + RATE_MEMORY))
-        counters.rate[k] += gain * (vehicles / span - counters.rate[k])
-        counters.taken[k] += 1
-        l = counters.lane[k]
-        if l < 0:
+        l, boundary = counters.home[k], counters.boundary[k]
+        queue = count_queue[r]
+        remembered = begin >= counters.since[k] and begin >= now - (PAST - 2)
+        stands = boundary > 0 and count_occupancy[r] - vehicles * PASSING / span > STANDS_OVER
+        fills = counters.reach[k] > 0.0 and queue >= FULL_SIGHT * counters.reach[k]
+        grown = _grown(k, queue, begin, end, counters) if boundary == 0 and remembered else 0.0
+        _learn_rate(k, max(0.0, vehicles + grown), span, stands or fills, counters)
+        if counters.lane[k] < 0:
             continue
         evidence[l] = max(evidence[l], end)
-        first, beyond = layout.cell_ptr[l], layout.cell_ptr[l + 1]
-        stands = count_occupancy[r] - vehicles * PASSING / span > STANDS_OVER and counters.boundary[k] > 0
-        fills = counters.reach[k] > 0.0 and count_queue[r] >= FULL_SIGHT * counters.reach[k]
         belief.over[l] = belief.over[l] + span if stands or fills else 0.0
-        if begin < counters.since[k] or begin < now - (PAST - 2):
+        if not remembered:
             continue
-        if count_queue[r] >= 0.0:
-            more = _more_queued(now, k, l, count_queue[r], end, counters, belief)
+        first, beyond = layout.cell_ptr[l], layout.cell_ptr[l + 1]
+        if queue >= 0.0:
+            more = _more_queued(now, k, l, queue, end, counters, belief)
             _set_inside(first, beyond - 1, more, True, layout.storage[l], belief)
+        elif stands:
+            full = FULL_SIGHT * boundary * layout.storage[l] - _green_since(now, l, end, belief) / belief.headway[l]
+            inside, _ = _contents(first, boundary, beyond, belief)
+            _set_inside(first, first + boundary, max(0.0, full - inside), True, layout.storage[l], belief)
         else:
             more = _more_inside(k, vehicles, begin, end, counters)
-            n = counters.boundary[k] if counters.boundary[k] > 0 else beyond - 1 - first
+            n = boundary if boundary > 0 else beyond - 1 - first
             _set_inside(first, first + n, more, False, layout.storage[l], belief)
     for k in range(len(counters.home)):
         l = counters.home[k]
@@ -214,6 +223,38 @@ def _recall(memory: Floats, k: int, t: float, latest: float) -> float:
 
 
 @kernel
+def _grown(k: int, queue: float, begin: float, end: float, counters: Counters) -> float:
+    """Vehicles by which the queue grew in an interval, as far as it was told, otherwise as the model has it.
+
+    At a stop line what left is what came less what still waits.
+    """
+    was = counters.waited[k]
+    if begin > counters.waited_at[k] + SLACK or not queue >= 0.0:
+        was = _recall(counters.queued, k, begin, counters.latest[k])
+    if not queue >= 0.0:
+        queue = _recall(counters.queued, k, end, counters.latest[k])
+    counters.waited[k] = queue
+    counters.waited_at[k] = end
+    return float(queue - was)
+
+
+@kernel
+def _learn_rate(k: int, came: float, span: float, at_least: bool, counters: Counters) -> None:
+    """Take the vehicles that came in an interval into the believed flow; ``at_least``: more may wait unseen."""
+    gain = max(1.0 / (counters.taken[k] + 1), span / (span + RATE_MEMORY))
+    change = gain * (came / span - counters.rate[k])
+    counters.rate[k] += max(0.0, change) if at_least else change
+    counters.taken[k] += 1
+
+
+@kernel
+def _green_since(now: float, l: int, t: float, belief: Belief) -> float:
+    """Seconds of green that a lane has had since ``t``."""
+    until = now if belief.green_from[l] > belief.green_to[l] else belief.green_to[l]
+    return float(max(0.0, until - max(t, belief.green_from[l])))
+
+
+@kernel
 def _more_inside(k: int, vehicles: float, begin: float, end: float, counters: Counters) -> float:
     """Vehicles that must be inside beyond those believed, by the difference between count and model.
 
@@ -241,10 +282,7 @@ def _more_queued(now: float, k: int, l: int, queue: float, end: float, counters:
     uncertain = max(believed, queue) + 1.0
     gain = uncertain / (uncertain + (QUEUE_SD + QUEUE_SD_SHARE * queue) ** 2)
     told = believed + gain * (queue - believed)
-    green = belief.green_to[l] - max(end, belief.green_from[l])
-    if belief.green_from[l] > belief.green_to[l]:
-        green = now - max(end, belief.green_from[l])
-    gone = max(0.0, green) / belief.headway[l]
+    gone = _green_since(now, l, end, belief) / belief.headway[l]
     return float(max(0.0, told - gone) - max(0.0, believed - gone))
 
 

@@ -36,8 +36,10 @@ class Counter:
     inside: float = 0.0
     cleared: float = 0.0
     until: float = -1e9
-    told: list[tuple[float, float]] = field(default_factory=list)
-    """Vehicles and seconds of every interval taken in."""
+    told: list[tuple[float, float, bool]] = field(default_factory=list)
+    """Vehicles that came and seconds of every interval taken in, and whether more may wait unseen."""
+    waited: tuple[float, float] = (0.0, -1e9)
+    """Queue at the end of the last interval, and that end."""
 
     def vehicles_inside(self) -> float:
         return sum(self.lane.content[: self.boundary or None])
@@ -61,17 +63,36 @@ class Counter:
         if not k.SHORTEST - k.SLACK <= span <= k.LONGEST + k.SLACK or not -k.OLDEST_COUNT <= end - now <= k.CLOCK_SKEW:
             return
         self.until = end
-        self.told.append((vehicles, span))
         lane.evidence = max(lane.evidence, end)
         queue_stays = self.boundary > 0 and occupancy - k.PASSING * vehicles / span > k.STANDS_OVER
         sight_is_full = self.reach > 0 and queue >= k.FULL_SIGHT * self.reach
         lane.over = lane.over + span if queue_stays or sight_is_full else 0.0
-        if begin < min(self.passed) + 1:
+        remembered = begin >= min(self.passed) + 1
+        grown = self.grown(queue, begin, end) if self.boundary == 0 and remembered else 0.0
+        self.told.append((max(0.0, vehicles + grown), span, queue_stays or sight_is_full))
+        if not remembered:
             return
-        if math.isnan(queue):
+        if math.isnan(queue) and queue_stays:
+            full = k.FULL_SIGHT * self.boundary * lane.storage - self.green_since(now, end) / lane.headway
+            self.put(max(0.0, full - self.vehicles_inside()), stands=True, cells=self.boundary)
+        elif math.isnan(queue):
             self.put(self.more_inside(vehicles, begin, end), stands=False, cells=self.boundary)
         elif not (sight_is_full and self.at(self.queued, end) > queue):
             self.put(self.more_queued(now, queue, end), stands=True, cells=0)
+
+    def grown(self, queue: float, begin: float, end: float) -> float:
+        """By how much the queue grew in an interval."""
+        consecutive = begin <= self.waited[1] + k.SLACK and not math.isnan(queue)
+        was = self.waited[0] if consecutive else self.at(self.queued, begin)
+        is_now = self.at(self.queued, end) if math.isnan(queue) else queue
+        self.waited = (is_now, end)
+        return is_now - was
+
+    def green_since(self, now: int, time: float) -> float:
+        """Seconds of green since a time."""
+        lane = self.lane
+        green_until = now if lane.green_from > lane.green_to else lane.green_to
+        return max(0.0, green_until - max(time, lane.green_from))
 
     def at(self, memory: dict[int, float], time: float) -> float:
         """Value at a time, linear between seconds."""
@@ -96,8 +117,7 @@ class Counter:
         model_variance = max(believed, queue) + 1
         gain = model_variance / (model_variance + (k.QUEUE_SD + k.QUEUE_SD_SHARE * queue) ** 2)
         corrected = believed + gain * (queue - believed)
-        green_until = now if lane.green_from > lane.green_to else lane.green_to
-        gone = max(0.0, green_until - max(end, lane.green_from)) / lane.headway
+        gone = self.green_since(now, end) / lane.headway
         return max(0.0, corrected - gone) - max(0.0, believed - gone)
 
     def put(self, more: float, *, stands: bool, cells: int) -> None:
@@ -123,9 +143,10 @@ class Counter:
     def close(self) -> None:
         """End of a tick."""
         rate = 0.0
-        for n, (vehicles, span) in enumerate(self.told):
+        for n, (came, span, at_least) in enumerate(self.told):
             weight = max(1 / (n + 1), span / (span + k.RATE_MEMORY))
-            rate = (1 - weight) * rate + weight * vehicles / span
+            new = (1 - weight) * rate + weight * came / span
+            rate = max(rate, new) if at_least else new
         if self.told:
             self.lane.use = rate
         self.inside = self.vehicles_inside()
