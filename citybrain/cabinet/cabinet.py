@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from citybrain.cabinet.accepted import Accepted, read_accepted
-from citybrain.cabinet.courses import WAY_BACK, Coordinated, Course, Hold, Schedule
+from citybrain.cabinet.courses import WAY_BACK, Coordinated, Course, Free, Hold, Nothing, Schedule
 from citybrain.cabinet.events import Code, Coordination, Event, UnitControl
 from citybrain.cabinet.journal import Journal, Mode
 from citybrain.cabinet.lamps import Lamps
@@ -24,6 +24,8 @@ _FORESIGHT = 6000
 _LONGEST_LEASE = 36_000
 """No plan is followed for longer without a word from the centre, whatever it says [tenths]."""
 _ACK_FORMAT = "citybrain/ack/1"
+_BY_ITSELF = (Mode.ADAPTIVE, Mode.TIME_OF_DAY)
+"""Modes in which nobody at the cabinet has asked for anything."""
 
 
 class Cabinet:
@@ -192,14 +194,35 @@ class Cabinet:
                 f"the stages {[k for k, good in enumerate(lawful) if good]}"
             )
         self.advance(max(now, self._now))
+        self._end_flash()
         self._enter(mode)
         self._course = Hold(stage, self._now)
         self._settle(self._now)
 
-    def release(self, now: int) -> None:
-        """End a pre-emption or manual control; the plan in hand, or the pattern, is taken up from what is shown."""
+    def run_free(self, now: int) -> None:
+        """Have somebody at the cabinet isolate it, until :meth:`release`: its pattern runs without coordination."""
         self.advance(max(now, self._now))
-        if self._mode in (Mode.PRE_EMPTED, Mode.MANUAL):
+        self._end_flash()
+        self._go_free()
+        self._settle(self._now)
+
+    def flash(self, now: int) -> None:
+        """Have the conflict monitor tell of a fault: all lamps flash at once, until :meth:`release`."""
+        self.advance(max(now, self._now))
+        if self._mode != Mode.FLASH:
+            self._enter(Mode.FLASH)
+            self._lamps.flash(self._now)
+            self._course = Nothing()
+            self._settle(self._now)
+
+    def release(self, now: int) -> None:
+        """End whatever was asked for at the cabinet; the plan in hand, or the pattern, is taken up from what is shown.
+
+        Lamps that flashed are all red first.
+        """
+        self.advance(max(now, self._now))
+        if self._mode not in _BY_ITSELF:
+            self._end_flash()
             self._resume()
             self._settle(self._now)
 
@@ -216,7 +239,9 @@ class Cabinet:
         self._look_again = now
         if isinstance(self._course, Hold):
             self._course = Hold(self._course.stage, now)
-        else:
+        elif self._mode == Mode.FREE:
+            self._go_free()
+        elif self._mode != Mode.FLASH:
             self._resume()
         self._settle(now)
 
@@ -287,7 +312,7 @@ class Cabinet:
             self._plan = self._pending.pop(0)
             self._note = None
             changed = True
-        if changed and self._mode in (Mode.ADAPTIVE, Mode.TIME_OF_DAY):
+        if changed and self._mode in _BY_ITSELF:
             self._resume()
         if time >= self._look_again:
             self._look_again = self._tables.next_look(time)
@@ -296,6 +321,8 @@ class Cabinet:
                 self._number = number
                 if self._mode == Mode.TIME_OF_DAY:
                     self._resume()
+                elif self._mode == Mode.FREE:
+                    self._go_free()
 
     def _resume(self) -> None:
         """Take up the plan in force, or the pattern of the time of day, from what is shown now."""
@@ -311,6 +338,19 @@ class Cabinet:
             self._journal.coordination(self._course, now)
         elif not isinstance(before, Schedule):
             self._journal.pattern(None, now)
+
+    def _go_free(self) -> None:
+        """Take up the pattern of the time of day from what is shown now, without coordination."""
+        self._enter(Mode.FREE)
+        self._course = Free(self._tables.patterns[self._number], self._lamps, self._now)
+        self._journal.pattern(None, self._now)
+
+    def _end_flash(self) -> None:
+        """Where lamps flash, begin with the stage that the pattern of the time of day has now."""
+        if self._mode == Mode.FLASH:
+            pattern = self._tables.patterns[self._number]
+            on, _ = pattern.place(self._now)
+            self._lamps.start(pattern.stages[on], self._now)
 
     def _fall_back(self) -> None:
         """Forget all plans; where one was in force, take up the pattern of the time of day."""

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 from citybrain.cabinet.events import Coordination
 from citybrain.cabinet.lamps import Lamps
-from citybrain.cabinet.tables import NEVER, Pattern
+from citybrain.cabinet.tables import NEVER, NO_STAGE, Pattern
 
 WAY_BACK = "short_way"
 """Transition to a cabinet's own patterns."""
@@ -51,6 +51,40 @@ class Hold:
     def copy(self) -> Self:
         """Make a course that goes the same way."""
         return copy.copy(self)
+
+
+class Free:
+    """The stages of a pattern one after the other, each for its span, whatever the clock says."""
+
+    def __init__(self, pattern: Pattern, lamps: Lamps, time: int) -> None:
+        self._pattern = pattern
+        shown = [j for j, stage in enumerate(pattern.stages) if stage == lamps.stage]
+        self._ahead = (shown[0] + 1) % len(pattern.stages) if shown else 0
+        self.stage = pattern.stages[self._ahead]
+        self.due = max(time, lamps.begun + pattern.spans[shown[0]]) if shown else time
+
+    def begun(self, time: int) -> None:
+        """Time the next stage from this one's begin."""
+        self.due = time + self._pattern.spans[self._ahead]
+        self._ahead = (self._ahead + 1) % len(self._pattern.stages)
+        self.stage = self._pattern.stages[self._ahead]
+
+    def copy(self) -> Self:
+        """Make a course that goes the same way."""
+        return copy.copy(self)
+
+
+class Nothing:
+    """No stage is due: the lamps flash."""
+
+    stage, due = NO_STAGE, NEVER
+
+    def begun(self, time: int) -> None:
+        """Do nothing; it is never due."""
+
+    def copy(self) -> Self:
+        """Make a course that goes the same way."""
+        return self
 
 
 class Schedule:

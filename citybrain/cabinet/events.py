@@ -48,6 +48,8 @@ class Code(IntEnum):
     """[``Coordination``]"""
     UNIT_CONTROL = 155
     """[``UnitControl``]; tells contact with the centre and its loss."""
+    FLASH = 173
+    """[``Flash``]"""
     MANUAL = 178
     """[1 on, 0 off]"""
     CLOCK = 181
@@ -75,6 +77,13 @@ class UnitControl(IntEnum):
     MANUAL = 5
     TIME_BASE = 6
     """Runs its own time-of-day patterns."""
+
+
+class Flash(IntEnum):
+    """Parameter of ``Code.FLASH``: ``unitFlashStatus`` of NTCIP 1202."""
+
+    NONE = 2
+    FAULT_MONITOR = 5
 
 
 class Event(NamedTuple):

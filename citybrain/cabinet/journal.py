@@ -6,7 +6,7 @@ from collections import deque
 from enum import StrEnum
 
 from citybrain.cabinet.courses import Coordinated, Course
-from citybrain.cabinet.events import Code, Coordination, Event, UnitControl
+from citybrain.cabinet.events import Code, Coordination, Event, Flash, UnitControl
 from citybrain.cabinet.tables import Pattern
 from citybrain.units import TENTHS_PER_SECOND
 
@@ -21,17 +21,25 @@ class Mode(StrEnum):
 
     ADAPTIVE = "adaptive"
     TIME_OF_DAY = "time_of_day"
+    FREE = "free"
     PRE_EMPTED = "pre_empted"
     MANUAL = "manual"
+    FLASH = "flash"
 
 
 _BEGIN = {
     Mode.ADAPTIVE: ((Code.UNIT_CONTROL, UnitControl.SYSTEM),),
     Mode.TIME_OF_DAY: ((Code.UNIT_CONTROL, UnitControl.BACKUP),),
+    Mode.FREE: ((Code.UNIT_CONTROL, UnitControl.TIME_BASE),),
+    Mode.FLASH: ((Code.FLASH, Flash.FAULT_MONITOR),),
     Mode.PRE_EMPTED: ((Code.PREEMPT_ENTRY, 1),),
     Mode.MANUAL: ((Code.MANUAL, 1), (Code.UNIT_CONTROL, UnitControl.MANUAL)),
 }
-_END = {Mode.PRE_EMPTED: ((Code.PREEMPT_EXIT, 1),), Mode.MANUAL: ((Code.MANUAL, 0),)}
+_END = {
+    Mode.PRE_EMPTED: ((Code.PREEMPT_EXIT, 1),),
+    Mode.MANUAL: ((Code.MANUAL, 0),),
+    Mode.FLASH: ((Code.FLASH, Flash.NONE),),
+}
 
 
 class Journal:
@@ -57,7 +65,7 @@ class Journal:
             self.log(time, code, parameter)
 
     def pattern(self, pattern: Pattern | None, time: int) -> None:
-        """Write what pattern is in force from now on; None: stages are set one by one."""
+        """Write what pattern is in force from now on; None: stages are set one by one, or run free of the clock."""
         self._coordination = None
         if pattern is None:
             self.log(time, Code.PATTERN, _NO_PATTERN)

@@ -10,10 +10,14 @@ from heapq import heappop, heappush
 from typing import Any
 
 from citybrain.cabinet.events import Code
-from citybrain.cabinet.tables import LETTERS, NEVER, PERMISSIVE, RED, YELLOW, Pattern, Tables
+from citybrain.cabinet.tables import LETTERS, NEVER, NO_STAGE, PERMISSIVE, RED, YELLOW, Pattern, Tables
 from citybrain.errors import InputError
 
 _LONG_AGO = -(2**40)
+_START_RED = 60
+"""All are red for so long between flashing and the first stage [tenths]."""
+_FLASHES = "o"
+"""Letter of a lamp that flashes, as SUMO has it."""
 _YELLOW_ENDS, _CLEARED, _FINISH = range(3)
 """What a timer is for; in this order when they are due together."""
 
@@ -30,7 +34,7 @@ class Lamps:
 
     Attributes
     ----------
-    stage : stage shown or being changed to.
+    stage : stage shown or being changed to; ``NO_STAGE`` while all lamps flash.
     changing : a change is under way; it is finished before another begins.
     since : when the stage was fully shown, or when the change to it began.
     begun : when the last change began.
@@ -135,6 +139,27 @@ class Lamps:
         self._set(max(time, self._finish_time()), _FINISH, 0)
         self.string = self._draw()
 
+    def flash(self, time: int) -> None:
+        """Show no stage any more, at once, as a conflict monitor does: every lamp flashes, and counts as red."""
+        self._timers, self.due = [], NEVER
+        for g, shown in enumerate(self.aspect):
+            if shown >= PERMISSIVE:
+                self.green_end[g] = time
+                self.log(time, Code.DONT_WALK_BEGIN if self._tables.pedestrian[g] else Code.GREEN_END, g + 1)
+            elif shown == YELLOW:
+                self.log(time, Code.YELLOW_END, g + 1)
+            if shown != RED:
+                self.aspect[g], self.aspect_since[g] = RED, time
+        self.stage, self.changing, self.since, self.begun = NO_STAGE, False, time, time
+        self.string = self._draw()
+
+    def start(self, stage: int, time: int) -> None:
+        """Go from flashing to a stage, by a red of all that is long enough for everybody to see it."""
+        self.aspect_since = [time] * len(self.aspect)
+        self.stage, self.changing, self.since, self.begun = stage, True, time, time
+        self._set(max(time + _START_RED, self._finish_time()), _FINISH, 0)
+        self.string = self._draw()
+
     def run(self) -> None:
         """Do what is due next."""
         time, what, g = heappop(self._timers)
@@ -168,7 +193,7 @@ class Lamps:
     def document(self) -> dict[str, Any]:
         """Tell what is shown, as acknowledgements say it."""
         return {
-            "stage": self.stage,
+            "stage": None if self.stage == NO_STAGE else self.stage,
             "changing": self.changing,
             "since": self.since,
             "aspects": "".join(LETTERS[shown] for shown in self.aspect),
@@ -179,6 +204,8 @@ class Lamps:
     def _draw(self) -> str:
         """Letters of all lamps."""
         red, aspect = self._tables.lamp_red, self.aspect
+        if self.stage == NO_STAGE:
+            return "".join(red[lamp] if g < 0 else _FLASHES for lamp, g in enumerate(self._tables.lamp_group))
         return "".join(
             red[lamp] if g < 0 or aspect[g] == RED else LETTERS[aspect[g]]
             for lamp, g in enumerate(self._tables.lamp_group)

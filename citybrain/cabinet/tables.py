@@ -14,6 +14,8 @@ from citybrain.errors import InputError
 from citybrain.plans.checker import Checker
 
 NEVER = 2**62
+NO_STAGE = -1
+"""In place of a stage while lamps flash."""
 _MINUTE = 600
 RED, YELLOW, PERMISSIVE, PROTECTED = range(4)
 LETTERS = "rygG"
