@@ -27,7 +27,15 @@ from citybrain_sim.fault_profiles import label
 from citybrain_sim.faults import FaultBench
 from citybrain_sim.manifest import write_manifest
 from citybrain_sim.runs import ORACLE, ORACLE_NOTE, RunResult, RunSpec, write_result
-from citybrain_sim.site import Street, check_specs, input_hashes, make_engine, open_street, sensor_profile
+from citybrain_sim.site import (
+    Street,
+    check_specs,
+    input_hashes,
+    make_engine,
+    make_estimator,
+    open_street,
+    sensor_profile,
+)
 from citybrain_sim.sumo_baselines import write_programs
 from citybrain_sim.sumo_plant import SumoOptions, SumoPlant
 from citybrain_sim.trips import read_approach_delays, read_trips
@@ -37,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from citybrain.engine import Engine
+    from citybrain.health.estimator import WatchfulEstimator
     from citybrain.measures import TripMeasures, Trips
     from citybrain_sim.plant import PlantProgress
 
@@ -44,6 +53,8 @@ LOOK_EVERY = 60 * TENTHS_PER_SECOND
 """Tenths of a second between two looks at how far the simulation has come."""
 LONGEST_RUN_S = 24 * 3600.0
 """A scenario without an end ends with its last vehicle, or after this time [s] where gridlock keeps it from ending."""
+SENSOR_HEALTH = "sensor_health.json"
+"""File of a run: what was found of every sensor at the end, and when that changed."""
 SUMO_PROGRAMS: dict[str, Literal["actuated", "delay_based"]] = {
     "sumo-actuated": "actuated",
     "sumo-delay-based": "delay_based",
@@ -96,6 +107,7 @@ class _Run:
             _sumo_options(spec, street), site.network, site.signals, profile, generator(spec.seed, "sensors")
         )
         self._engine: Engine | None = None
+        self._estimator: WatchfulEstimator | None = None
         self._recorder: Recorder | None = None
         self._tally = Tally(site.signals, to_tenths(begin_s))
         self._engine_time_s = 0.0
@@ -107,7 +119,8 @@ class _Run:
             write_manifest(spec, street, self._plant, profile, inputs)
             if spec.runs_in_engine:
                 self._recorder = Recorder(spec.folder, site.network, site.signals, self._plant.sensors)
-                self._engine = make_engine(spec, street, self._plant.sensors, (self._recorder,))
+                self._estimator = make_estimator(street, self._plant.sensors)
+                self._engine = make_engine(spec, street, self._plant.sensors, (self._recorder,), self._estimator)
         except BaseException:
             self._close()
             raise
@@ -131,6 +144,10 @@ class _Run:
                     self._look(on_progress)
             self._balance = self._plant.progress()
             self._gridlocked = is_gridlocked(self._plant.standing())
+            if self._estimator is not None:
+                sensors = self._estimator.opinion().documents()
+                health = {"sensors": sensors, "changes": self._estimator.changes()}
+                write_json(self._spec.folder / SENSOR_HEALTH, health)
             if self._spec.faults:
                 write_json(self._spec.folder / "faults.json", {"faults": self._faults.truth()})
         finally:

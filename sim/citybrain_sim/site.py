@@ -10,8 +10,8 @@ from citybrain.control.interface import Site
 from citybrain.control.registry import CONTROLLERS, make_controller
 from citybrain.engine import Engine
 from citybrain.errors import InputError, ProfileError
-from citybrain.estimation import LaneEstimator
 from citybrain.guard import LampGuard
+from citybrain.health.estimator import WatchfulEstimator
 from citybrain.profiles import TIMING_PROFILES, make_timings
 from citybrain.units import to_tenths
 from citybrain_sim.demand import GREATEST_FACTOR, LEAST_FACTOR
@@ -57,11 +57,22 @@ def open_street(spec: RunSpec) -> Street:
     return Street(scenario, config, Site(network, signals, timings))
 
 
-def make_engine(spec: RunSpec, street: Street, sensors: SensorTable, observers: tuple[Observer, ...]) -> Engine:
-    """Build the engine that a run asks for."""
+def make_estimator(street: Street, sensors: SensorTable) -> WatchfulEstimator:
+    """Build the estimator of every run."""
+    return WatchfulEstimator(street.site.network, street.site.signals, sensors)
+
+
+def make_engine(
+    spec: RunSpec,
+    street: Street,
+    sensors: SensorTable,
+    observers: tuple[Observer, ...],
+    estimator: WatchfulEstimator | None = None,
+) -> Engine:
+    """Build the engine that a run asks for; around an estimator of these sensors, if one is given."""
     site = street.site
     return Engine(
-        LaneEstimator(site.network, site.signals, sensors),
+        estimator or make_estimator(street, sensors),
         make_controller(spec.controller, site),
         LampGuard(site.signals, site.timings, to_tenths(street.scenario.begin_s)),
         observers,
