@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citybrain.city.boundary import find_boundary, leaving_share
-from citybrain.city.districts import Districts, given_districts, make_districts
+from citybrain.city.districts import Districts, _means, given_districts, make_districts
 from citybrain.city.figures import CityFigures
 from citybrain.city.forecast import HORIZONS, Forecaster, History
 from citybrain.city.index import LARGEST, Level, delay_index, level, travel_time_index
@@ -167,6 +167,14 @@ def test_districts_part_all_roads_and_come_out_the_same() -> None:
     assert first.name == again.name == ("district 1",)
     named = given_districts(network, {"west": ["p"], "east": ["q"]})
     assert named.of_road.tolist() == [0, 1, 0]
+
+
+def test_intersections_that_lie_together_are_one_district() -> None:
+    places = np.array([[0.0, 0.0], [900.0, 0.0], [10.0, 5.0], [905.0, 9.0], [4.0, 8.0]])
+    for seed in range(5):
+        owner = _means(places, 2, generator(seed, "districts"))
+        assert owner.tolist() == [owner[0], owner[1], owner[0], owner[1], owner[0]]
+        assert owner[0] != owner[1]
 
 
 def test_wrong_districts_are_refused_with_all_faults() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from citybrain.errors import InputError
 from citybrain.randomness import generator
@@ -99,26 +100,33 @@ def _places(network: Network) -> FloatArray:
 
 def _means(place: FloatArray, count: int, rng: np.random.Generator) -> IntArray:
     """[I] group of every place."""
-    centre = place[rng.integers(len(place))][None]
-    while len(centre) < count:
-        near = _distance(place, centre).min(axis=1)
-        if near.sum() <= 0.0:
-            break
-        centre = np.vstack([centre, place[rng.choice(len(place), p=near / near.sum())]])
-    owner = _distance(place, centre).argmin(axis=1)
+    centre = [int(rng.integers(len(place)))]
+    near = _square(place, place[centre[0]])
+    while len(centre) < count and near.sum() > 0.0:
+        centre.append(int(rng.choice(len(place), p=near / near.sum())))
+        near = np.minimum(near, _square(place, place[centre[-1]]))
+    middle = place[centre]
+    owner = _closest(place, middle)
     for _ in range(MOST_ROUNDS):
-        centre = np.array([place[owner == d].mean(axis=0) if (owner == d).any() else c for d, c in enumerate(centre)])
-        closest = _distance(place, centre).argmin(axis=1)
+        size = np.bincount(owner, minlength=len(middle))
+        total = [np.bincount(owner, weights=place[:, axis], minlength=len(middle)) for axis in (0, 1)]
+        middle = np.where(size[:, None] > 0, np.stack(total, axis=1) / np.maximum(size, 1)[:, None], middle)
+        closest = _closest(place, middle)
         if np.array_equal(closest, owner):
             break
         owner = closest
-    group: IntArray = owner.astype(np.int32)
+    return owner
+
+
+def _closest(place: FloatArray, centre: FloatArray) -> IntArray:
+    """[I] number of the centre that is closest."""
+    group: IntArray = cKDTree(centre).query(place)[1].astype(np.int32)
     return group
 
 
-def _distance(place: FloatArray, centre: FloatArray) -> FloatArray:
-    """[I, D] square of the distance [m2]."""
-    square: FloatArray = ((place[:, None, :] - centre[None, :, :]) ** 2).sum(axis=2)
+def _square(place: FloatArray, other: FloatArray) -> FloatArray:
+    """[I] square of the distance to one place [m2]."""
+    square: FloatArray = ((place - other) ** 2).sum(axis=1)
     return square
 
 

@@ -39,8 +39,12 @@ class Roads:
         for fixed in (self.length, self.free_s, self._road_ptr):
             fixed.flags.writeable = False
         self._bin = kernel.Bin(*(np.zeros(n_e) for _ in kernel.Bin._fields))
-        self._ring = kernel.Ring(*(np.zeros((BINS, n_e), dtype=np.float32) for _ in kernel.Ring._fields))
         self._newest, self._filled = -1, 0
+        self._ring = kernel.Ring(*(np.zeros((BINS, n_e), dtype=np.float32) for _ in kernel.Ring._fields))
+        # Compiled now, so that no tick waits for it.
+        self.close_bin()
+        self.travel_time()
+        self.forget()
 
     def watch(self, seconds: float, state: TrafficState) -> None:
         """See one tick, ``seconds`` after the one before."""
