@@ -75,6 +75,10 @@ class Client:
         """Return the service's clock and the engine's, once that is at ``engine`` or ``wait_s`` have passed [s]."""
         return self._do(calls.time(engine, wait_s))
 
+    def sensors(self) -> Document:
+        """Tell of every sensor whether it is well."""
+        return self._do(calls.get("/v1/sensors"))
+
     def intersections(self) -> Document:
         """List all intersections."""
         return self._do(calls.get("/v1/intersections"))
@@ -180,6 +184,10 @@ class AsyncClient:
     async def time(self, engine: int | None = None, wait_s: float = 0.0) -> Document:
         """Return the service's clock and the engine's, once that is at ``engine`` or ``wait_s`` have passed [s]."""
         return await self._do(calls.time(engine, wait_s))
+
+    async def sensors(self) -> Document:
+        """Tell of every sensor whether it is well."""
+        return await self._do(calls.get("/v1/sensors"))
 
     async def intersections(self) -> Document:
         """List all intersections."""

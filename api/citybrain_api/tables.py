@@ -201,3 +201,28 @@ def _phase_cell(name: str, value: Any) -> str:
     if name == "arrivals_on_green":
         return f"{100 * value:.0f} %"
     return f"{value:.1f}" if isinstance(value, float) else escape(str(value))
+
+
+def sensors(found: Sequence[dict[str, Any]]) -> Table:
+    """Make the table of sensors; the sick first, then the suspect."""
+    style = {"sick": "red", "suspect": "yellow", "well": "dim"}
+    table = Table(box=None, pad_edge=False)
+    for name in ("sensor", "kind", "place", "status", "fault"):
+        table.add_column(name, overflow="fold")
+    table.add_column("since \\[s]", justify="right", no_wrap=True)
+    table.add_column("why, and what stands in", overflow="fold")
+    for row in sorted(found, key=lambda row: list(style).index(row["status"])):
+        place = f"{', '.join(row['lanes'])}, {row['distance_m']:g} m"
+        substitute = f" In its place: {row['substitute']}." if row["substitute"] else ""
+        since = "" if row["status"] == "well" else f"{row['since_s']:.0f}"
+        cells = [
+            row["sensor"],
+            row["kind"],
+            place,
+            row["status"],
+            row["fault"] or "",
+            since,
+            row["reason"] + substitute,
+        ]
+        table.add_row(*map(escape, cells), style=style[row["status"]])
+    return table

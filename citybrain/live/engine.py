@@ -19,6 +19,7 @@ from citybrain.decisions import Command, LampState, Wish
 from citybrain.errors import ContractError, InputError
 from citybrain.estimation import LaneEstimator
 from citybrain.guard import LampGuard, Shown
+from citybrain.health.estimator import WatchfulEstimator
 from citybrain.live.acks import FOLLOWING, Ack, read_ack
 from citybrain.live.book import Book
 from citybrain.live.epoch import batch_since, lamps_since, nothing_at
@@ -97,9 +98,9 @@ class LiveEngine:
         if lead <= 0 or lead % TENTHS_PER_SECOND:
             raise InputError(f"the lead must be a whole number of seconds above 0, found {lead} tenths")
         self._site, self._book, self._lead, self._lease = site, book, lead, lease
-        self._estimator = LaneEstimator(site.network, site.signals, sensors)
+        self._estimator = WatchfulEstimator(site.network, site.signals, sensors)
         self._scout = LaneEstimator(site.network, site.signals, sensors)
-        self._follower = Follower(self._estimator, self._scout)
+        self._follower = Follower(self._estimator.lanes, self._scout)
         districts = usual_districts(site.network)
         history = History(CityObserver.history_size(districts))
         self._city = CityObserver(site.network, sensors, districts, history)
@@ -177,7 +178,11 @@ class LiveEngine:
         withdrawn = [ids[i] for i in np.flatnonzero(had_plan & ~self._publisher.has_plan & ~self._suspended()).tolist()]
         lamps = self._shown_before(inputs.time + 1)
         alive, mode = tuple(inputs.alive.tolist()), tuple(self._mode)
-        snapshot = Snapshot(inputs.time, state, lamps, alive, mode, dict(self._ack), self._figures)
+        opinion = self._estimator.opinion()
+        assert self._origin is not None
+        snapshot = Snapshot(
+            inputs.time, state, lamps, alive, mode, dict(self._ack), self._figures, opinion, self._origin
+        )
         return Outcome(plans, withdrawn, errors, snapshot)
 
     def save(self) -> bytes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from citybrain.city.figures import CityFigures
     from citybrain.decisions import LampState
+    from citybrain.health.opinion import Opinion
     from citybrain.state import TrafficState
 
 
@@ -28,6 +29,7 @@ class Snapshot:
         acknowledgement.
     ack : last acknowledgement document by intersection id.
     city : figures of the last full minute; None before the first since the engine was made.
+    sensors : whether they are well; its times count from the engine's first tick. origin : of that tick [tenths].
     """
 
     time: int
@@ -37,3 +39,5 @@ class Snapshot:
     mode: tuple[str, ...]
     ack: dict[str, dict[str, Any]]
     city: CityFigures | None
+    sensors: Opinion
+    origin: int
