@@ -60,7 +60,13 @@ def contents(store: Store) -> list[Any]:
             for before in (None, 1, 2, 9, 99)
             for limit in (1, 4, 99)
         ],
-        [store.plans("b"), store.plans("c"), store.latest_plans(), store.intersections()],
+        [
+            store.plans("b"),
+            store.plans("c"),
+            store.latest_plans(),
+            store.latest_plans(["b", "c"]),
+            store.intersections(),
+        ],
         [store.acks("a", begin, begin + length) for begin in range(0, DAYS * DAY, DAY // 2) for length in (1001, DAY)],
         [store.last_start(time) for time in (0, 1, DAY, DAY + 1, EVER)],
         store.plans_told(ledger),

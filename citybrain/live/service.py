@@ -124,9 +124,9 @@ class Live(People):
             if stored.ended_at is None and stored.override.intersection in self._book.index:
                 tray.put_override(active_override(stored))
         tray.hold(engine.alive, engine.time + self.settings.lease)
-        latest = store.latest_plans() if self.clock.now() - engine.time <= self.settings.lease else {}
-        plans = [latest[self._book.ids[i]] for i in engine.planned if self._book.ids[i] in latest]
-        self.board.publish([Published(p.intersection, p.text.encode(), p.plan_id, p.seq) for p in plans])
+        planned = [self._book.ids[i] for i in engine.planned]
+        plans = store.latest_plans(planned) if self.clock.now() - engine.time <= self.settings.lease else {}
+        self.board.publish([Published(p.intersection, p.text.encode(), p.plan_id, p.seq) for p in plans.values()])
         return tray
 
     def start(self, about: Mapping[str, Any] | None = None) -> None:

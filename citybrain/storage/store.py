@@ -8,7 +8,7 @@ disk. Times are integer tenths of a second since 1970-01-01T00:00:00Z.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -233,11 +233,14 @@ class Store(Office):
             found += volumes.plans(self, intersection, oldest, limit - len(found))
         return found
 
-    def latest_plans(self) -> dict[str, StoredPlan]:
-        """Return the newest plan of every intersection that ever had one."""
+    def latest_plans(self, among: Iterable[str] | None = None) -> dict[str, StoredPlan]:
+        """Return the newest plan of every intersection that ever had one, or of those of some."""
         last: dict[str, int] = dict(self.rows("SELECT intersection, last FROM sequences"))
         rows = self.rows(_PLANS + "JOIN sequences ON sequences.intersection = plans.intersection AND last = seq")
         found = {row[0]: StoredPlan(*row) for row in rows}
+        if among is not None:
+            last = {name: last[name] for name in among if name in last}
+            found = {name: found[name] for name in last if name in found}
         sealed = {name: seq for name, seq in last.items() if name not in found}
         return found | volumes.newest_plans(self, sealed)
 

@@ -62,7 +62,7 @@ def make_app(live: Live, settings: ServiceSettings | None = None, log: Filtering
             log=log or make_logger(),
             keys=keys,
             intersections=names,
-            retired=frozenset(live.store.latest_plans()) - names,
+            retired=live.store.intersections() - names,
             views=Views(live),
             city=CityView(live.site.network, usual_districts(live.site.network)),
         )
