@@ -21,6 +21,7 @@ from citybrain.live.inputs import TickInputs
 from citybrain.live.service import Live, LiveSettings
 from citybrain.plans.plan import with_seq
 from citybrain.storage.ledger import verify
+from citybrain.storage.sealing import DAY
 from citybrain.storage.store import NewPlan, Store, TickRecord, open_store
 from tests.intake_posts import as_json
 from tests.live_street import CYCLE, Loop, street
@@ -333,6 +334,9 @@ def test_any_minute_comes_out_again_exactly_and_can_be_explained(tmp_path: Path)
         briefly = explain(store, "c", asked["valid_from"])
         assert (briefly.why, briefly.rejected) == (about.why, None)
         assert explain(store, "c", BEGIN - 5000).plan is None
+        assert store.archive(BEGIN + 10 * DAY, tmp_path / "old") > 0
+        assert explain(store, "c", asked["valid_from"], what) == about
+        assert replay_minute(store, what, BEGIN + 350) == minute
 
 
 def test_on_a_wall_clock_it_ticks_by_itself(tmp_path: Path) -> None:
