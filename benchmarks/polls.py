@@ -70,7 +70,9 @@ def more_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, most), most))
 
 
-def open_app(n: int, folder: str, *, log_polls: bool) -> tuple[LiveApp, Live, list[str], str]:
+def open_app(
+    n: int, folder: str, *, log_polls: bool, controller: str = "fixed"
+) -> tuple[LiveApp, Live, list[str], str]:
     """Open a live room of a made-up city and its application; one controller's key per intersection, one gateway's."""
     site, sensors = make_city(n)
     store, clock = open_store(folder), WallClock()
@@ -80,17 +82,20 @@ def open_app(n: int, folder: str, *, log_polls: bool) -> tuple[LiveApp, Live, li
         for _, key in made:
             store.add_key(key)
         store.add_key(row)
-    live = Live.open(site, sensors, "fixed", store, clock)
+    live = Live.open(site, sensors, controller, store, clock)
     settings = ServiceSettings(log_polls=log_polls, rates={**default_rates(), Scope.CONTROLLER: ANY_RATE})
     log = make_logger("info", os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     return make_app(live, settings, log), live, [key for key, _ in made], gateway
 
 
-def serve_ours(pipe: Connection, n: int, *, ticking: bool, log_polls: bool) -> None:
-    """Serve the service until it is told to end; sends (url, controllers' keys, gateway's key)."""
+def serve_ours(pipe: Connection, n: int, *, ticking: bool, log_polls: bool = False, controller: str = "fixed") -> None:
+    """Serve the service until it is told to end.
+
+    Sends (url, controllers' keys, gateway's key), and at the end the numbers of ticks and of plans.
+    """
     more_files()
     with tempfile.TemporaryDirectory() as folder:
-        app, live, keys, gateway = open_app(n, folder, log_polls=log_polls)
+        app, live, keys, gateway = open_app(n, folder, log_polls=log_polls, controller=controller)
         if ticking:
             live.start()
         else:
@@ -100,6 +105,8 @@ def serve_ours(pipe: Connection, n: int, *, ticking: bool, log_polls: bool) -> N
             listener = bind("127.0.0.1", 0)
             pipe.send((url_of(listener), keys, gateway))
             make_server(app, app.state.service.settings).run(sockets=[listener])
+            last = live.store.last_tick()
+            pipe.send((0 if last is None else last.number, live.store.n_plans()))
         finally:
             live.stop()
 
@@ -119,15 +126,15 @@ def serve_bare(pipe: Connection) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def child(target: Any, *arguments: Any, **options: Any) -> tuple[Any, Any]:
-    """Start a server process; returns it and what it sent."""
+def child(target: Any, *arguments: Any, **options: Any) -> tuple[Any, Connection, Any]:
+    """Start a server process; returns it, the pipe to it, and what it sent."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=target, args=(theirs, *arguments), kwargs=options)
     process.start()
     while not ours.poll(1.0):
         if not process.is_alive():
             raise SystemExit("a server process did not start")
-    return process, ours.recv()
+    return process, ours, ours.recv()
 
 
 class Served(NamedTuple):
@@ -173,8 +180,8 @@ async def rate(server: Served, tag: str, connections: int, seconds: float) -> Ra
 
 def ratio(rounds: int, seconds: float, connections: int, *, log_polls: bool) -> None:
     """Measure both in turn and print the ratios."""
-    ours, (our_url, keys, _) = child(serve_ours, 1, ticking=False, log_polls=log_polls)
-    bare, (bare_url, _, _) = child(serve_bare)
+    ours, _, (our_url, keys, _) = child(serve_ours, 1, ticking=False, log_polls=log_polls)
+    bare, _, (bare_url, _, _) = child(serve_bare)
     servers = [Served(ours.pid, our_url, keys[0]), Served(bare.pid, bare_url, "")]
     print("answers per second (per second of the server's own processor time)")
     try:
@@ -243,24 +250,34 @@ def gateway(url: str, key: str, n: int, stop: Any, pipe: Connection) -> None:
     pipe.send((seconds, accepted, failed))
 
 
+class Look(NamedTuple):
+    """The server at a moment: its memory [MiB], and the processor time that it has used [s]."""
+
+    memory_mib: float
+    cpu_s: float
+
+
 async def fleet_polls(
     url: str, keys: list[str], seconds: float, start_gateway: Callable[[], None], look: Callable[[], None]
-) -> Tally:
-    """Poll once a second per controller; counted from when every controller has a plan and observations come in."""
+) -> tuple[Tally, float]:
+    """Poll once a second per controller; counted from when every controller has a plan and observations come in.
+
+    Gives the answers, and the time from the first poll to the last first plan [s].
+    """
     tally = Tally()
     where = urlsplit(url)
     assert where.hostname
     assert where.port
     polls = [(path_of(f"x{i}"), key) for i, key in enumerate(keys)]
-    began = stopwatch()
     pollers = await connect(where.hostname, where.port, polls, tally, 1.0)
+    began = stopwatch()
     for i, poller in enumerate(pollers):
         poller.begin(i / len(pollers))
     while not all(poller.has_plan for poller in pollers):
         if stopwatch() - began > FIRST_PLANS_S:
             raise SystemExit(f"not every controller had a plan after {FIRST_PLANS_S} s: {dict(tally.statuses)}")
         await asyncio.sleep(0.5)
-    print(f"every controller had its first plan after {stopwatch() - began:.0f} s")
+    first_plans_s = stopwatch() - began
     start_gateway()
     await asyncio.sleep(GATEWAY_STARTS_S)
     tally.seconds.clear()
@@ -273,33 +290,54 @@ async def fleet_polls(
     look()
     for poller in pollers:
         poller.running = False
-    return tally
+    return tally, first_plans_s
 
 
-def fleet(n: int, seconds: float) -> None:
+def fleet(n: int, seconds: float, controller: str) -> None:
     """Measure and print latencies, errors and what the gateway saw."""
     more_files()
-    server, (url, keys, field_key) = child(serve_ours, n, ticking=True, log_polls=False)
+    server, pipe, (url, keys, field_key) = child(serve_ours, n, ticking=True, controller=controller)
     context = multiprocessing.get_context("spawn")
     stop, (ours, theirs) = context.Event(), context.Pipe()
     poster = context.Process(target=gateway, args=(url, field_key, n, stop, theirs))
-    memory: list[float] = []
+    looks: list[Look] = []
+
+    def look() -> None:
+        looks.append(Look(rss_mib(server.pid), cpu_s(server.pid)))
+
+    began = stopwatch()
     try:
-        tally = uvloop.run(fleet_polls(url, keys, seconds, poster.start, lambda: memory.append(rss_mib(server.pid))))
+        tally, first_plans_s = uvloop.run(fleet_polls(url, keys, seconds, poster.start, look))
         stop.set()
-        post_s, accepted, failed = ours.recv()
+        posts = ours.recv()
         poster.join()
+        server.terminate()
+        served_s, (ticks, plans) = stopwatch() - began, pipe.recv()
     finally:
         server.terminate()
         server.join()
+    cores = (looks[-1].cpu_s - looks[0].cpu_s) / seconds
+    told = [
+        f"{n} keep-alive connections, one poll a second each, {seconds:g} s, controller `{controller}`. Meanwhile a",
+        "gateway posts a loop event, a frame and two objects of every intersection every second, and the engine",
+        f"ticks. Server, controllers and gateway share {os.cpu_count()} cores with whatever else runs: load over five",
+        f"minutes {os.getloadavg()[1]:.1f}.",
+        "",
+        *fleet_lines(tally, seconds, posts),
+        f"- every controller had a plan {first_plans_s:.0f} s after the first poll",
+        f"- {ticks} ticks in {served_s:.0f} s, {plans} plans; the server used {cores:.2f} of the cores",
+        f"- memory of the server every {LOOK_EVERY_S:g} s [MiB]: {', '.join(f'{one.memory_mib:.0f}' for one in looks)}",
+    ]
+    command = f"python -m benchmarks.polls fleet --controllers {n} --seconds {seconds:g} --controller {controller}"
+    report(f"Fleet of {n}", command, told)
+
+
+def fleet_lines(tally: Tally, seconds: float, posts: tuple[list[float], int, list[str]]) -> list[str]:
+    """Say what controllers and gateway saw."""
+    post_s, accepted, failed = posts
     millis = np.array(tally.seconds) * 1000
     p50, p99, p999 = np.percentile(millis, [50, 99, 99.9])
-    sharing = f"{os.cpu_count()} cores; load over five minutes {os.getloadavg()[1]:.1f}"
-    told = [
-        f"{n} keep-alive connections, one poll a second each, {seconds:g} s. Meanwhile a gateway posts a loop event, a",
-        "frame and two objects of every intersection every second, and the engine ticks. Server, controllers and",
-        f"gateway share {sharing}.",
-        "",
+    return [
         (
             f"- {len(millis) / seconds:.0f} answers/s; latency [ms]: p50 {p50:.1f}, p99 {p99:.1f}, p99.9 {p999:.1f}, "
             f"max {millis.max():.1f}"
@@ -312,9 +350,7 @@ def fleet(n: int, seconds: float) -> None:
             f"- gateway: {len(post_s)} batches, {accepted} rows accepted, {len(failed)} failed; answer [s]: median "
             f"{statistics.median(post_s):.2f}, max {max(post_s):.2f}"
         ),
-        f"- memory of the server every {LOOK_EVERY_S:g} s [MiB]: {', '.join(f'{mib:.0f}' for mib in memory)}",
     ]
-    report(f"Fleet of {n}", f"python -m benchmarks.polls fleet --controllers {n} --seconds {seconds:g}", told)
 
 
 def report(title: str, command: str, told: list[str]) -> None:
@@ -341,11 +377,12 @@ def main() -> None:
     two = what.add_parser("fleet")
     two.add_argument("--controllers", type=int, default=10_000)
     two.add_argument("--seconds", type=float, default=60.0)
+    two.add_argument("--controller", default="fixed")
     chosen = parser.parse_args()
     if chosen.what == "ratio":
         ratio(chosen.rounds, chosen.seconds, chosen.connections, log_polls=chosen.log_polls)
     else:
-        fleet(chosen.controllers, chosen.seconds)
+        fleet(chosen.controllers, chosen.seconds, chosen.controller)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ May import network (for its tables' form), signals, timings, decisions, errors a
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,7 +85,8 @@ class LampGuard:
         _check_shapes(signals, timings)
         self._signals = signals
         tables = _make_tables(signals, timings)
-        self._memory = _make_memory(signals, timings, tables, time_tenths)
+        self._fresh_memory = partial(_make_memory, signals, timings, tables)
+        self._memory = self._fresh_memory(time_tenths)
         room = 3 * signals.n_intersections + 5 * signals.n_groups
         self._face = kernels.Face(
             lamp_ptr=signals.lamp_ptr,
@@ -119,6 +121,17 @@ class LampGuard:
     def due_row(self) -> IntArray:
         """Row [I] that comes next whatever is wished, since a group has been red for too long; -1 for none."""
         return self._memory.urgent_row.copy()
+
+    def begin_again(self, time: int) -> None:
+        """Forget all that was shown, and go on at a time [tenths] as a guard that is made then would.
+
+        Making one takes seconds in a large city, most of them for tables that have not changed.
+        """
+        for kept, value in zip(self._memory, self._fresh_memory(time), strict=True):
+            np.copyto(kept, value)
+        self._face.lamp_char[:] = 0
+        self._tick = TENTHS_PER_SECOND
+        self._lamps = self._look(time)
 
     def adopt(self, intersection: int, shown: Shown) -> None:
         """Believe that an intersection shows something else than it was commanded, and go on from there.

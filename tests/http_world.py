@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -41,6 +43,14 @@ def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     while not (found := condition()):
         assert stopwatch() < end, "it did not come to pass"
     return found
+
+
+def raw(url: str) -> socket.socket:
+    """Open a connection to a server, for what no client sends."""
+    where = urlsplit(url)
+    assert where.hostname
+    assert where.port
+    return socket.create_connection((where.hostname, where.port), timeout=20)
 
 
 @dataclass

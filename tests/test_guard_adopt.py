@@ -63,6 +63,22 @@ def test_after_taking_over_another_guards_lamps_both_go_on_alike_and_lawfully(se
         assert [command.lamp_char.tobytes() for command in found] == [c.lamp_char.tobytes() for c in expected]
 
 
+def test_a_guard_that_begins_again_does_what_a_new_one_does() -> None:
+    rng = np.random.default_rng(3)
+    signals = lawful_start(rng)
+    timings = random_timings(rng, signals)
+    used, new = LampGuard(signals, timings, 0), LampGuard(signals, timings, 4000)
+    times = np.arange(1, 61) * TICK
+    drive(used, random_wishes(rng, signals, 60), times)
+    used.begin_again(4000)
+    assert used.lamps.time == 4000
+    assert np.array_equal(used.green_end, new.green_end)
+    wishes = random_wishes(rng, signals, 60)
+    for found, expected in zip(drive(used, wishes, times + 4000), drive(new, wishes, times + 4000), strict=True):
+        for name in ("lamp_char", "changed", "bent_intersection", "bent_group", "bent_rule"):
+            assert np.array_equal(getattr(found, name), getattr(expected, name))
+
+
 def test_what_is_taken_over_is_shown_at_once_and_changed_under_its_own_timings() -> None:
     signals = small_signals()
     timings = small_timings(signals)

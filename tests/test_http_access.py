@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -16,7 +14,7 @@ from citybrain.errors import InputError
 from citybrain_api.service.keys import Bucket, KeyRing, keep_key, new_key, secret_hash
 from citybrain_api.service.server import bind
 from citybrain_api.service.settings import Rate, Scope, default_rates
-from tests.http_world import BEGIN, World, serving, until
+from tests.http_world import BEGIN, World, raw, serving, until
 
 PLAN = "/v1/intersections/c/plan"
 OVERRIDE = {"intersection": "c", "kind": "freeze", "who": "A. Officer", "why": "test", "until": BEGIN + 36_000}
@@ -172,13 +170,6 @@ def test_two_keys_share_nothing(world: World) -> None:
     keep_key(world.live.store, row)
     with pytest.raises(InputError, match="already"):
         keep_key(world.live.store, row)
-
-
-def raw(url: str) -> socket.socket:
-    where = urlsplit(url)
-    assert where.hostname
-    assert where.port
-    return socket.create_connection((where.hostname, where.port), timeout=20)
 
 
 def test_slow_and_greedy_clients(tmp_path: Path) -> None:

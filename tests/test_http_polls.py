@@ -12,7 +12,9 @@ import pytest
 
 from citybrain.live.board import Published
 from citybrain.plans.checker import check
-from tests.http_world import World, serving, until
+from citybrain_api.service.polls import ROUTE
+from citybrain_api.service.settings import Rate, Scope
+from tests.http_world import World, raw, serving, until
 
 PLAN = "/v1/intersections/c/plan"
 
@@ -159,3 +161,53 @@ def test_the_end_of_the_service_ends_long_polls_and_streams(tmp_path: Path) -> N
         assert ended.wait(20)
     assert answers[0].status_code == 503
     assert answers[0].headers["Retry-After"] == "1"
+
+
+def test_polls_in_one_breath_are_answered_in_their_order(world: World) -> None:
+    plan = publish(world, 1020)
+    head = f"Host: x\r\nAuthorization: Bearer {world.keys['controller']}\r\n"
+    known = f'{head}If-None-Match: "{plan.plan_id}"\r\n'
+    asked = [
+        f"GET {PLAN} HTTP/1.1\r\n{head}\r\n",
+        f"GET {PLAN} HTTP/1.1\r\n{known}\r\n",
+        f"GET {PLAN}?wait=0.05 HTTP/1.1\r\n{known}\r\n",
+        f"GET {PLAN} HTTP/1.1\r\n{head}Content-Length: 2\r\n\r\n{{}}",
+        f"HEAD {PLAN} HTTP/1.1\r\n{head}\r\n",
+        f"GET {PLAN} HTTP/1.1\r\n{head}Connection: close\r\n\r\n",
+    ]
+    with raw(world.url) as line:
+        line.sendall("".join(asked).encode())
+        told = b"".join(iter(lambda: line.recv(65536), b""))
+    statuses = [int(part[:3]) for part in told.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [200, 304, 304, 200, 405, 200]
+    assert told.count(plan.document_bytes) == 3
+    assert b"connection: close" in told.rpartition(b"HTTP/1.1 ")[2].lower()
+
+
+def test_a_client_that_does_not_read_gets_its_answers_when_it_does(tmp_path: Path) -> None:
+    with serving(tmp_path, rates={scope: Rate(1e9, 1e9) for scope in Scope}) as world:
+        plan = Published("c", b'{"plan": "' + b"x" * 500_000 + b'"}', "sha256:" + 64 * "0", 1)
+        world.live.board.publish([plan])
+        request = f"GET {PLAN} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.keys['controller']}\r\n\r\n"
+        answered = world.app.state.service.metrics.requests.labels("GET", ROUTE, "200")._value.get
+        with raw(world.url) as deaf:
+            deaf.sendall(request.encode() * 100)
+            until(lambda: answered() > 0)
+            assert world.plan().content == plan.document_bytes
+            assert answered() < 50
+            found = 0
+            while found < 100 * len(plan.document_bytes):
+                found += len(deaf.recv(1 << 20))
+        assert world.get("reader", "/v1/time").status_code == 200
+
+
+def test_a_controller_that_hears_again_that_it_has_no_plan_is_not_logged(world: World) -> None:
+    old = publish(world, 1030)
+    world.live.board.publish([], ["c"])
+    before = len(world.lines())
+    for headers in ({"If-None-Match": f'"{old.plan_id}"'}, {}, {}):
+        answer = world.get("controller", PLAN, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (404, "no_plan")
+    assert world.get("reader", "/v1/time").status_code == 200
+    lines = until(lambda: (found := world.lines()[before:])[-1:] and found[-1]["path"] == "/v1/time" and found)
+    assert [line["status"] for line in lines] == [404, 200]

@@ -309,6 +309,48 @@ def test_a_city_that_comes_at_once_gets_its_first_plans_over_several_ticks(monke
     assert planned == [["x0", "x1"], ["x2", "x3"], ["x4"], []]
 
 
+def test_a_late_tick_makes_the_first_plans_of_the_seconds_that_were_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "FIRST_PLANS", 2)
+    site, sensors = make_city(9)
+    engine = LiveEngine(site, sensors, make_book(site, 20), "actuated")
+    planned = []
+    for tick in (1, 4, 5):
+        inputs = TickInputs(TICK * tick, merge([], TICK * tick), (), (), np.ones(9, dtype=np.bool_))
+        planned.append(len(engine.step(inputs).plans))
+    assert planned == [2, 6, 1]
+
+
+def test_who_never_had_a_plan_comes_before_who_lost_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "FIRST_PLANS", 2)
+    site, sensors = make_city(5)
+    engine = LiveEngine(site, sensors, make_book(site, 20), "actuated")
+    planned = []
+    for tick, alive in enumerate(([1, 1, 1, 1, 1], [0, 0, 1, 1, 1], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1]), 1):
+        inputs = TickInputs(TICK * tick, merge([], TICK * tick), (), (), np.array(alive, dtype=np.bool_))
+        planned.append(sorted(plan.intersection for plan in engine.step(inputs).plans))
+    assert planned == [["x0", "x1"], ["x2", "x3"], ["x0", "x4"], ["x1"]]
+
+
+def test_plans_that_run_out_together_are_renewed_over_several_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    site, sensors = make_city(9)
+
+    def published(ticks: int) -> list[list[str]]:
+        engine = LiveEngine(site, sensors, make_book(site, 20), "fixed")
+        alive = np.ones(9, dtype=np.bool_)
+        inputs = [TickInputs(TICK * tick, merge([], TICK * tick), (), (), alive) for tick in range(1, ticks)]
+        return [[plan.intersection for plan in engine.step(each).plans] for each in inputs]
+
+    together = published(200)
+    assert {len(plans) for plans in together} == {0, 9}
+    first = next(tick for tick, plans in enumerate(together[1:], 1) if plans)
+    monkeypatch.setattr(publisher, "RENEWALS", 2)
+    spread = published(200)
+    assert {len(plans) for plans in spread[1:]} == {0, 1, 2}
+    # Just in time: the last ones are renewed when all were, had there been no bound.
+    assert [len(plans) for plans in spread[first - 4 : first + 1]] == [1, 2, 2, 2, 2]
+    assert [x for plans in spread[1 : first + 1] for x in plans] == [f"x{i}" for i in range(9)]
+
+
 @pytest.mark.parametrize("controller", ["planner", "fixed", "max-wave"])
 @pytest.mark.parametrize("gap", [20, 90, 170, 280])
 def test_ticks_that_were_missed_are_made_up_for(controller: str, gap: int) -> None:

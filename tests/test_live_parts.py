@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from citybrain.clock import StreetClock, WallClock
+from citybrain.control.stages import stage_tables
 from citybrain.decisions import Wish
 from citybrain.errors import InputError
 from citybrain.intake.judge import merge
@@ -17,8 +18,9 @@ from citybrain.live.differences import differences
 from citybrain.live.engine import LiveEngine
 from citybrain.live.inputs import read_inputs
 from citybrain.live.memory import unpack
+from citybrain.live.served import NEAR_S, served_lanes
 from citybrain.live.wishes import stages_alone
-from tests.live_street import Loop
+from tests.live_street import Loop, street
 
 PLAN = Published("a", b"{}", "sha256:1", 1)
 
@@ -109,3 +111,22 @@ def test_a_checkpoint_of_another_engine_is_refused() -> None:
 def test_damaged_inputs_of_a_tick_are_refused() -> None:
     with pytest.raises(InputError, match="inputs of a tick"):
         read_inputs(b"nonsense", merge([], 0))
+
+
+def test_reasons_count_every_lane_that_a_stage_serves_once() -> None:
+    site = street()
+    loop = Loop()
+    loop.run(20)
+    state = loop.outcomes[-1].snapshot.state
+    served = served_lanes(site).count(state)
+    tables = stage_tables(site)
+    for row in range(site.signals.n_rows):
+        streams = tables.serve_stream[tables.serve_row == row]
+        stops = sorted({int(tables.stream_approach[stream]) for stream in streams})
+        lanes = [int(site.network.approach_lane[stop]) for stop in stops]
+        waiting = sum(float(state.queue[lane]) for lane in lanes) + sum(float(state.spill[stop]) for stop in stops)
+        coming = sum(float(x) for stop in stops for x in state.arrivals[stop, :NEAR_S])
+        sure = sum(float(state.confidence[lane]) for lane in lanes) / max(len(lanes), 1)
+        found = (served.waiting[row], served.coming[row], served.confidence[row])
+        assert found == pytest.approx((waiting, coming, sure), abs=1e-4)
+    assert served.waiting.max() > 0

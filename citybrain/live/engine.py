@@ -204,8 +204,7 @@ class LiveEngine:
         if self._origin is None:
             self._origin = time
         start = time + self._lead - TENTHS_PER_SECOND
-        guard = LampGuard(self._site.signals, self._site.timings, start)
-        recall(self._guard, remember(guard))
+        self._guard.begin_again(start)
         self._history = {start: self._guard.lamps}
         self._publisher.forget()
         self._fresh[:] = True

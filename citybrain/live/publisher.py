@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import citybrain
-from citybrain.control.stages import stage_tables
 from citybrain.decisions import Rule
 from citybrain.errors import InputError
 from citybrain.live.schedules import Entry, Laid, lay_out
+from citybrain.live.served import reason_of, served_lanes
 from citybrain.plans.checker import LARGEST, Refusal
 from citybrain.plans.plan import make_plan, schedule_body
 from citybrain.storage.ledger import NewEntry
@@ -26,16 +26,20 @@ if TYPE_CHECKING:
     from citybrain.decisions import Command, LampState, Wish
     from citybrain.live.book import Book
     from citybrain.live.inputs import ActiveOverride
+    from citybrain.live.served import Served
     from citybrain.state import TrafficState
 
 FIRST_PLANS = 500
-"""Cabinets that get a first plan in one tick: a large city that comes at once must not hold up the ticks."""
+"""Cabinets that get a first plan in a second: a large city that comes at once must not hold up the ticks."""
+RENEWALS = 250
+"""Plans that are renewed in a second because they foretell nothing more. Where more run out together, as in a city
+whose patterns keep step, some are renewed before their time."""
+MOST_SECONDS = 10
+"""A tick that comes late makes the plans of the seconds that were missed too, but of no more than so many."""
 LENGTH = 8
 """Entries of a schedule: the stage before, the one shown, and those foretold."""
 REFRESH = 100
 """A plan that foretells nothing more is renewed so often at most [tenths]."""
-NEAR_S = 10
-"""Arrivals that a reason speaks of are those of so many seconds."""
 _NEVER = 2**62
 _LETTERS = "rygG"
 
@@ -85,9 +89,8 @@ class Publisher:
 
     def __init__(self, site: Site, book: Book, terms: Terms) -> None:
         self._book, self._terms = book, terms
-        self._group_ptr, self._approach_lane = site.signals.group_ptr, site.network.approach_lane
-        tables = stage_tables(site)
-        self._serve_row, self._serve_lane = tables.serve_row, tables.stream_approach[tables.serve_stream]
+        self._group_ptr = site.signals.group_ptr
+        self._served = served_lanes(site)
         n_i = len(book.ids)
         self.has_plan = np.zeros(n_i, dtype=np.bool_)
         self.plan_stage = np.full((n_i, LENGTH), -1, dtype=np.int32)
@@ -98,6 +101,7 @@ class Publisher:
         self._stage = np.full((n_i, 2), -1, dtype=np.int32)
         self._begin = np.zeros((n_i, 2), dtype=np.int64)
         self.off_until = np.zeros(n_i, dtype=np.int64)
+        self._time = 0
 
     def entries(self, i: int) -> list[Entry]:
         """Schedule that an intersection's cabinet follows; empty without a plan."""
@@ -108,6 +112,7 @@ class Publisher:
 
     def forget(self) -> None:
         """Know of no plan and no stage any more."""
+        self._time = 0
         self.has_plan[:] = False
         self._stage[:] = -1
         self._begin[:] = 0
@@ -145,8 +150,11 @@ class Publisher:
         self.follow(moment.command.lamps, moment.ahead)
         self.has_plan &= active
         plans, errors = [], []
-        for i in np.flatnonzero(self._due(moment, active, overrides)).tolist():
-            draft, refusals = self._draft(moment, i, overrides.get(i))
+        due = np.flatnonzero(self._due(moment, active, overrides)).tolist()
+        served = self._served.count(moment.state) if due else None
+        for i in due:
+            assert served is not None
+            draft, refusals = self._draft(moment, served, i, overrides.get(i))
             if refusals:
                 self.has_plan[i] = False
                 self.off_until[i] = moment.time + self._terms.lease
@@ -161,23 +169,46 @@ class Publisher:
     ) -> NDArray[np.bool_]:
         """Where a plan must be made [I]."""
         said, _ = self.said(moment.ahead)
-        over = ~((self.plan_stage >= 0) & (self.plan_begin > moment.ahead)).any(axis=1)
-        wish = moment.wish
-        following = np.where(wish.plan_row[:, 0] == moment.command.lamps.row, wish.plan_row[:, 1], wish.plan_row[:, 0])
-        runs_out = over & (following >= 0) & (moment.time - self.made >= REFRESH)
         owner = np.zeros_like(self._owner)
         for i, override in overrides.items():
             owner[i] = override.number
         handed_over = owner != self._owner
         self._owner = owner
-        differs = self.has_plan & ((said != self._stage[:, 1]) | runs_out | handed_over)
         here = active & (self._stage[:, 1] >= 0)
-        first = np.flatnonzero(~self.has_plan & here)[:FIRST_PLANS]
-        due: NDArray[np.bool_] = differs & here
-        due[first] = True
+        due: NDArray[np.bool_] = self.has_plan & ((said != self._stage[:, 1]) | handed_over) & here
+        seconds = min(max((moment.time - self._time) // TENTHS_PER_SECOND, 1), MOST_SECONDS) if self._time else 1
+        self._time = moment.time
+        first = np.flatnonzero(~self.has_plan & here)
+        # Who never had one comes before who lost it, or a city that cannot be served whole would starve some for ever.
+        due[first[np.argsort(self.made[first], kind="stable")][: FIRST_PLANS * seconds]] = True
+        due[self._renewed(moment, self.has_plan & here & ~due, seconds)] = True
         return due
 
-    def _draft(self, moment: Moment, i: int, override: ActiveOverride | None) -> tuple[NewPlan, list[Refusal]]:
+    def _renewed(self, moment: Moment, free: NDArray[np.bool_], seconds: int) -> NDArray[np.int64]:
+        """Choose among some intersections [I] those whose plan is renewed now because it foretells too little.
+
+        Those first whose plan is over first. A plan is renewed before it is over only where its turn would come too
+        late otherwise.
+
+        Parameters
+        ----------
+        seconds : since the tick before; the next one is believed to come after as long.
+        """
+        wish = moment.wish
+        last = np.where(self.plan_stage >= 0, self.plan_begin, 0).max(axis=1)
+        following = np.where(wish.plan_row[:, 0] == moment.command.lamps.row, wish.plan_row[:, 1], wish.plan_row[:, 0])
+        more = (last <= moment.ahead) | (np.where(wish.plan_row >= 0, wish.plan_start, 0).max(axis=1) > last)
+        waiting = np.flatnonzero(free & (following >= 0) & more & (moment.time - self.made >= REFRESH))
+        waiting = waiting[np.argsort(last[waiting], kind="stable")]
+        seconds_left = -(np.minimum(moment.ahead - last[waiting], 0) // TENTHS_PER_SECOND)
+        # So many that what is left can wait for the next tick, then for the one after it, and so on.
+        later = np.maximum(seconds_left - (seconds - 1), 0) * RENEWALS
+        now = (np.arange(1, len(waiting) + 1) - later).max(initial=0)
+        return waiting[: min(now, RENEWALS * seconds)]
+
+    def _draft(
+        self, moment: Moment, served: Served, i: int, override: ActiveOverride | None
+    ) -> tuple[NewPlan, list[Refusal]]:
         """Make one plan, and have it judged."""
         book, terms, now = self._book, self._terms, moment.ahead
         laid = self._foresee(moment, i)
@@ -186,7 +217,7 @@ class Publisher:
         if self._stage[i, 0] >= 0 and self._begin[i, 0] < self._begin[i, 1] and moment.before.time < self._begin[i, 1]:
             kept.append((int(self._stage[i, 0]), int(self._begin[i, 0])))
         kept.append((int(self._stage[i, 1]), int(self._begin[i, 1])))
-        reasons = self._reasons(moment, i, [*kept[-1:], *laid.entries])
+        reasons = self._reasons(moment, served, i, [*kept[-1:], *laid.entries])
         entries = [*kept, *laid.entries][:LENGTH]
         document = make_plan(
             book.data[i],
@@ -247,33 +278,18 @@ class Publisher:
             "green_end": green_end[groups].tolist(),
         }
 
-    def _reasons(self, moment: Moment, i: int, entries: list[Entry]) -> list[dict[str, Any]]:
+    def _reasons(self, moment: Moment, served: Served, i: int, entries: list[Entry]) -> list[dict[str, Any]]:
         """Say why these stages: who waits and comes for each, how sure that is, and what bound the first."""
         bent = moment.command.bent_intersection == i
         rules = {Rule(rule).name.lower() for rule in moment.command.bent_rule[bent].tolist()}
         if moment.due_row[i] >= 0:
             rules.add("maximum_red")
         binding = min(rules) if rules else None
+        rows = self._book.stage_row[i]
         return [
-            self._reason(moment, i, stage, binding if place == 0 else None) for place, (stage, _) in enumerate(entries)
+            reason_of(served, stage, int(rows[stage]), binding if place == 0 else None)
+            for place, (stage, _) in enumerate(entries)
         ]
-
-    def _reason(self, moment: Moment, i: int, stage: int, constraint: str | None) -> dict[str, Any]:
-        state = moment.state
-        row = self._book.stage_row[i][stage]
-        pairs = slice(*np.searchsorted(self._serve_row, (row, row + 1)).tolist())
-        lanes = np.unique(self._serve_lane[pairs])
-        waiting = float(state.queue[self._approach_lane[lanes]].sum() + state.spill[lanes].sum())
-        coming = float(state.arrivals[lanes, :NEAR_S].sum())
-        sure = float(state.confidence[self._approach_lane[lanes]].mean()) if len(lanes) else 0.0
-        return {
-            "stage": stage,
-            "text": f"{waiting:.1f} vehicles wait and {coming:.1f} come within {NEAR_S} s, confidence {sure:.0%}",
-            "constraint": constraint,
-            "waiting_tenths": round(waiting * TENTHS_PER_SECOND),
-            "coming_tenths": round(coming * TENTHS_PER_SECOND),
-            "confidence_percent": round(100 * sure),
-        }
 
     def _cost(self, moment: Moment, i: int) -> int | None:
         """Say what the controller thinks its plan costs [0.1 veh s]."""

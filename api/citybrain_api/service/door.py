@@ -1,38 +1,27 @@
-"""The outermost door: every request passes here first and leaves here last. Plain ASGI, for speed.
+"""The outermost door: every request passes here first and leaves here last, but for plain polls (``polls``).
 
-A controller's plain poll is answered on the spot: when an engine begins, or renews all plans at once, a whole city's
-controllers get another answer than 304 in the same second. Everything else goes on to the routes, with its body bounded
-in size and time, and leaves with the server's time, a line in the log and a count.
+It goes on to the routes with its body bounded in size and time, and leaves with the server's time, a line in the log
+and a count.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from citybrain.clock import stopwatch
-from citybrain_api.service.problems import PROBLEM_JSON, ProblemError, no_plan, problem_response, unavailable
-from citybrain_api.service.settings import Scope as KeyScope
+from citybrain_api.service.problems import ProblemError, unavailable
 
 if TYPE_CHECKING:
     from citybrain_api.service.core import Service
     from citybrain_api.service.keys import Principal
 
-PREFIX = "/v1/intersections/"
-SUFFIX = "/plan"
 OBSERVATIONS = "/v1/observations"
 BEARER = "Bearer "
 PRINCIPAL = "citybrain.principal"
 """Where ``access`` leaves in a request's state whose key it was."""
-ROUTE = PREFIX + "{intersection}" + SUFFIX
-JSON = "application/json"
-ONE_TAG = re.compile(rb'"[^"]*"')
-"""Lists of tags, weak tags and stars are left to the routes."""
-Poll = tuple[int, list[tuple[bytes, bytes]], bytes]
-"""Status, head and body of an answer."""
 
 
 class Door:
@@ -47,84 +36,13 @@ class Door:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
         self._service = service
-        self._board = service.live.board
-        self._renew = service.live.renew
-        self._time = service.live.clock.now
-        self._keys = service.keys
-        self._polls = service.metrics.unchanged_polls
-        self._log_polls = service.settings.log_polls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        poll = self._poll(scope)
-        if poll is None:
-            await Passage(self._service, scope, receive, send).through(self._app)
-            return
-        status, head, body = poll
-        await send({"type": "http.response.start", "status": status, "headers": head})
-        await send({"type": "http.response.body", "body": body})
-
-    def _poll(self, scope: Scope) -> Poll | None:
-        """Answer a lawful poll of a controller, without a query; None for everything else.
-
-        Whatever is not as it should be is left to the routes, which say what is wrong.
-        """
-        path: str = scope["path"]
-        if not path.endswith(SUFFIX) or scope["query_string"] or scope["method"] != "GET":
-            return None
-        tag, authorization = b"", None
-        for name, value in scope["headers"]:
-            if name == b"if-none-match":
-                tag = value
-            elif name == b"authorization":
-                authorization = value
-        if authorization is None or not path.startswith(PREFIX):
-            return None
-        intersection = path[len(PREFIX) : -len(SUFFIX)]
-        principal = self._controller(authorization, intersection)
-        if principal is None or intersection not in self._service.intersections:
-            return None
-        plan = self._board.get(intersection)
-        etag = b"" if plan is None else b'"%b"' % plan.plan_id.encode()
-        if (tag not in {b"", etag} and not ONE_TAG.fullmatch(tag)) or principal.bucket.take(stopwatch()):
-            return None
-        head = [
-            (b"plan-lease-until", b"%d" % self._renew(intersection)),
-            (b"server-time", b"%d" % self._time()),
-            (b"cache-control", b"no-store"),
-        ]
-        if plan is None:
-            return self._told(principal, path, 404, head, _body_of(no_plan(intersection)), PROBLEM_JSON)
-        head += [(b"etag", etag), (b"plan-seq", b"%d" % plan.seq)]
-        if tag != etag:
-            return self._told(principal, path, 200, head, plan.document_bytes, JSON)
-        self._polls.inc()
-        if self._log_polls:
-            self._service.log.info("request", method="GET", path=path, status=304, key=principal.row.key_id)
-        return 304, head, b""
-
-    def _told(
-        self, principal: Principal, path: str, status: int, head: list[tuple[bytes, bytes]], body: bytes, media: str
-    ) -> Poll:
-        """Complete an answer with a body, log it and count it."""
-        head += [(b"content-type", media.encode()), (b"content-length", b"%d" % len(body))]
-        self._service.metrics.requests.labels("GET", ROUTE, str(status)).inc()
-        self._service.log.info("request", method="GET", path=path, status=status, key=principal.row.key_id)
-        return status, head, body
-
-    def _controller(self, authorization: bytes, intersection: str) -> Principal | None:
-        text = authorization.decode("latin-1")
-        principal = self._keys.find(text[len(BEARER) :]) if text.startswith(BEARER) else None
-        if principal is None or principal.scope is not KeyScope.CONTROLLER or not principal.reaches(intersection):
-            return None
-        return principal
-
-
-def _body_of(problem: ProblemError) -> bytes:
-    return bytes(problem_response(problem.status_code, str(problem.detail), code=problem.code).body)
+        await Passage(self._service, scope, receive, send).through(self._app)
 
 
 class Passage:
