@@ -7,6 +7,7 @@ that look like vehicles, headlights, sensor noise, compression, a swaying mast),
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from citybrain_camera.calibration import View
 Floats = NDArray[np.float64]
 Image = NDArray[np.uint8]
 GRASS, ASPHALT, PAINT, SKY = (62, 96, 84), (104, 102, 100), (205, 208, 208), (214, 196, 178)
-_PIXEL_M = 0.08
+_PIXEL_M = 0.1
 """Of the ground picture that is bent into the view [m]."""
 _REACH_M = 110.0
 
@@ -134,11 +135,12 @@ class Street:
             cv2.polylines(plan, [cells(line)], isClosed=False, color=ASPHALT, thickness=round((width + 0.3) / _PIXEL_M))
         for line, width in roads:
             self._paint(plan, line, width, cells)
-        grain = self._rng.normal(0.0, 9.0, (side // 2, side // 2, 1)).repeat(2, axis=0).repeat(2, axis=1)
-        patches = cv2.resize(self._rng.normal(0.0, 7.0, (60, 60)), (side, side))[:, :, None]
-        height, width = grain.shape[:2]
-        plan[:height, :width] = np.clip(plan[:height, :width] + grain + patches[:height, :width], 0, 255)
-        return plan, centre
+        half = -(-side // 2)
+        grain = self._rng.standard_normal((half, half), dtype=np.float32) * 9.0
+        patches = cv2.resize(self._rng.standard_normal((60, 60), dtype=np.float32) * 7.0, (half, half))
+        rough = cv2.resize(grain + patches, (side, side), interpolation=cv2.INTER_NEAREST)
+        grained = cv2.add(plan.astype(np.float32), cv2.merge((rough, rough, rough)))
+        return np.clip(grained, 0, 255).astype(np.uint8), centre
 
     @staticmethod
     def _paint(plan: Image, line: Floats, width: float, cells: object) -> None:
@@ -162,7 +164,7 @@ class Street:
         seen = cv2.remap(plan, cell[:, :, 0], cell[:, :, 1], cv2.INTER_AREA, borderValue=GRASS).astype(np.float32)
         seen[~np.isfinite(cell[:, :, 0])] = SKY
         # Far away many cells of the plan fall into one pixel: blur what would flicker.
-        return cv2.GaussianBlur(seen, (3, 3), 0)
+        return np.asarray(cv2.GaussianBlur(seen, (3, 3), 0), dtype=np.float32)
 
     def _shadow(self, shade: NDArray[np.float32], body: Floats) -> None:
         sun = np.array(self._light.sun)
@@ -256,7 +258,7 @@ class Street:
         return self._view.project(points).astype(np.float32)
 
     @staticmethod
-    def _fill(canvas: NDArray[np.float32], ring: NDArray[np.float32], colour: object) -> None:
+    def _fill(canvas: NDArray[np.float32], ring: Any, colour: object) -> None:
         ring = np.asarray(ring, dtype=np.float32).reshape(-1, 2)
         if np.isfinite(ring).all() and np.abs(ring).max() < 20_000:
             cv2.fillConvexPoly(canvas, np.rint(ring * 16).astype(np.int32), colour, cv2.LINE_AA, 4)  # type: ignore[call-overload]

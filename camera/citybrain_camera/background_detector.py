@@ -14,7 +14,7 @@ from citybrain_camera.background import WARM_UP_S, Background, Weights
 from citybrain_camera.calibration import Calibration
 from citybrain_camera.lanes import Floats
 from citybrain_camera.sightings import NOTHING, Image, Sightings
-from citybrain_camera.silhouettes import make_silhouettes
+from citybrain_camera.silhouettes import KINDS, make_silhouettes
 
 WORK_WIDTH = 640
 """Pictures are looked at in this width [pixels]."""
@@ -24,6 +24,10 @@ _VISIBLE = 0.22
 """Share of a body that must not be hidden by those in front of it."""
 _BARE = 0.62
 """What a pixel under a body costs, whether it speaks for it or not: bodies grow no larger than what is seen."""
+_LONG = 0.45
+"""Long vehicles are few: one must explain more than the cars that would look like it."""
+_RIM = 0.03
+"""What sticks out of a body by this share of its width is not another vehicle."""
 _CLEAR_M = 0.5
 _AHEAD_M = 4.5
 _MOST = 80
@@ -75,6 +79,8 @@ class BackgroundDetector:
             best = self._best(row, good, speaks, visible)
             body = int(row[best])
             cv2.fillConvexPoly(taken, bodies.outline[body], 1)
+            rim = round(_RIM * float(np.ptp(bodies.outline[body][:, 0])))
+            cv2.polylines(taken, [bodies.outline[body]], isClosed=True, color=1, thickness=1 + 2 * rim)
             row = row[self._remaining(row, body)]
             chosen.append(body)
             scores.append(_score(float(share[best]), float(visible[best])))
@@ -89,6 +95,7 @@ class BackgroundDetector:
         near = good[bodies.reach[row[good]] < bodies.reach[nearest] + _AHEAD_M]
         near = near[np.linalg.norm(bodies.ground[row[near]] - bodies.ground[nearest], axis=1) < _AHEAD_M]
         size = np.prod(bodies.box[row[near], 2:] - bodies.box[row[near], :2], axis=1)
+        size *= np.where(bodies.length[row[near]] > KINDS[0][0], _LONG, 1.0)
         return int(near[np.argmax((speaks[near] - _BARE * visible[near]) * size)])
 
     def _remaining(self, row: NDArray[np.int64], body: int) -> NDArray[np.bool_]:

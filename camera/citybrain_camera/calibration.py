@@ -22,6 +22,8 @@ LOWEST_M, HIGHEST_M = 2.0, 100.0
 WORST_ERROR = 0.02
 """Greatest reprojection error (root mean square), as a share of the picture's width."""
 _NEAR = 0.1
+_UNTOLD = 1e5
+"""Condition of the fit beyond which the points leave something open."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def fit(
             "road, near and far, left and right"
         )
     homography = np.asarray(guess, dtype=np.float64)
-    focal = None if lens.focal is not None else _focal(homography, matrix, size, sensor)
+    focal = None if lens.focal is not None else _focal(homography, matrix, size)
     view = _refined(size, matrix, distortion, homography, focal, pixel, ground - origin)
     view = View(size, view.matrix, distortion, view.rotation, view.translation - view.turn @ np.append(origin, 0.0))
     off = np.linalg.norm(view.project(np.column_stack((ground, np.zeros(len(ground))))) - pixel, axis=1)
@@ -204,19 +206,16 @@ def _lens(size: tuple[int, int], lens: Lens) -> tuple[Floats, Floats]:
     return matrix, np.array(lens.distortion, dtype=np.float64)
 
 
-def _focal(homography: Floats, matrix: Floats, size: tuple[int, int], sensor: str) -> float:
-    """Focal length that makes the homography's first two columns orthogonal and equally long."""
+def _focal(homography: Floats, matrix: Floats, size: tuple[int, int]) -> float:
+    """Focal length that makes the homography's first two columns orthogonal and equally long; a usual one if none."""
     shift = np.array([[1.0, 0.0, -matrix[0, 2]], [0.0, 1.0, -matrix[1, 2]], [0.0, 0.0, 1.0]])
     a, b = (shift @ homography).T[:2]
     # (a0 b0 + a1 b1) / f2 + a2 b2 = 0 and (a0 a0 + a1 a1 - b0 b0 - b1 b1) / f2 + a2 a2 - b2 b2 = 0
     left = np.array([a[0] * b[0] + a[1] * b[1], a[0] ** 2 + a[1] ** 2 - b[0] ** 2 - b[1] ** 2])
     right = -np.array([a[2] * b[2], a[2] ** 2 - b[2] ** 2])
     inverse = float(left @ right / (left @ left)) if left @ left > 0.0 else -1.0
-    if inverse <= 0.0 or not 0.1 < (focal := inverse**-0.5) / size[0] < 50.0:
-        raise InputError(
-            f"camera {sensor}: the points do not tell the focal length; add points near and far, left and right, or "
-            "give [lens] focal = [fx, fy] in pixels"
-        )
+    if inverse <= 0.0 or not 0.2 < (focal := inverse**-0.5) / size[0] < 20.0:
+        return float(size[0])
     return float(focal)
 
 
@@ -254,7 +253,14 @@ def _refined(
         found, _ = cv2.projectPoints(point, seen.rotation, seen.translation, seen.matrix, distortion)
         return (np.asarray(found, dtype=np.float64).reshape(-1, 2) - pixel).ravel()
 
-    return view_of(least_squares(off, known, x_scale="jac").x)
+    found = least_squares(off, known, x_scale="jac")
+    columns = found.jac / np.maximum(np.linalg.norm(found.jac, axis=0), 1e-12)
+    if np.linalg.cond(columns) > _UNTOLD or found.x[-1] <= 0.0 < len(found.x) - 6:
+        raise InputError(
+            "the points do not tell where the camera is; add points near and far, left and right, or give [lens] "
+            "focal = [fx, fy] in pixels"
+        )
+    return view_of(found.x)
 
 
 def _check(sensor: str, view: View, error: float, worst: int) -> None:

@@ -53,7 +53,7 @@ def sniff(names: Sequence[str], shapes: Sequence[Sequence[object]]) -> str | Non
             return "yolo"
         return None
     words = " ".join(names).lower()
-    if len(names) >= 2 and "logits" in words and "box" in words:
+    if len(names) == 2 and ranks == [3, 3] and sum(shape[-1] == 4 for shape in shapes) == 1:
         return "detr"
     if "detection_boxes" in words and "detection_scores" in words:
         return "ssd"
@@ -96,7 +96,8 @@ def _read(layout: str, names: Sequence[str], outputs: list[Floats], size: tuple[
         return _best_class(_corners(table[:, :4]), table[:, 4:5] * table[:, 5:])
     width, height = size
     if layout == "detr":
-        logits, boxes = (_flat(_named(names, outputs, word, n), 2) for n, word in ((0, "logit"), (1, "box")))
+        place = next(n for n, output in enumerate(outputs) if output.shape[-1] == 4)
+        boxes, logits = _flat(outputs[place], 2), _flat(outputs[1 if place == 0 else 0], 2)
         return _best_class(_corners(boxes * (width, height, width, height)), 1.0 / (1.0 + np.exp(-logits)))
     boxes = _flat(_named(names, outputs, "box", 0), 2)
     scores = _flat(_named(names, outputs, "score", 1), 1)

@@ -25,12 +25,14 @@ SURE = 0.6
 _CONFIRMED_HITS = 4
 _PIXEL_SD = 1.5
 _POSITION_SD_M = 0.35
+_ASIDE_SD_M = 1.0
+"""Sightings lie in the middle of a lane, vehicles anywhere on it."""
 _ACCELERATION_SD = 2.0
 _FIRST_SPEED_SD = 7.0
 _FIRST_ASIDE_SD = 0.7
 _GATE = 11.8
 """Chi-square with two degrees of freedom, 99.7 %."""
-_OTHER_LANE = 3.0
+_OTHER_LANE = 6.0
 """What a change of lane costs in the assignment, on the gate's scale."""
 _LANE_HITS = 4
 _KEPT_S, _KEPT_STANDING_S, _KEPT_NEW_S = 1.2, 4.0, 0.35
@@ -79,8 +81,10 @@ class Tracker:
         """Take in what was seen at ``time`` [s], which must not go back; returns all tracks that are alive."""
         self._predict(0.0 if self._time is None else time - self._time)
         self._time = time
-        points = self._points(sightings)
+        points, course = self._points(sightings)
+        left = np.stack((-course[:, 1], course[:, 0]), axis=1)
         noise = self._view.covariance(points, _PIXEL_SD) + np.eye(2) * _POSITION_SD_M**2
+        noise += np.einsum("ni,nj->nij", left, left) * _ASIDE_SD_M**2
         sure = np.flatnonzero(sightings.score >= SURE)
         unsure = np.flatnonzero(sightings.score < SURE)
         free = list(range(len(self._tracks)))
@@ -99,12 +103,12 @@ class Tracker:
         self._tracks = self._kept(time)
         return self._tracks
 
-    def _points(self, sightings: Sightings) -> Floats:
-        points = np.zeros((len(sightings.lane), 2))
+    def _points(self, sightings: Sightings) -> tuple[Floats, Floats]:
+        points, course = np.zeros((len(sightings.lane), 2)), np.zeros((len(sightings.lane), 2))
         for lane in np.unique(sightings.lane).tolist():
             rows = sightings.lane == lane
-            points[rows], _ = self._lanes[lane].at(sightings.distance[rows])
-        return points
+            points[rows], course[rows] = self._lanes[lane].at(sightings.distance[rows])
+        return points, course
 
     def _predict(self, step: float) -> None:
         move = np.eye(4)
