@@ -89,6 +89,7 @@ class Cabinet:
         self.controller = Controller(ControllerSettings(name), client, draw, self._hear, time)
         self._out, self._polls, self._accepted = True, 0, 0
         self._next = 0
+        self._stands = False
         self.fallbacks = self.looks = 0
         self.polls_to_plan: list[int] = []
         self.polls_to_return: list[int] = []
@@ -104,11 +105,12 @@ class Cabinet:
         await self.controller.prepare(asyncio.Event())
         cabinet = self.controller.cabinet
         self._monitor = Monitor(cabinet.data, cabinet.aspects, time)
+        self._stands = True
 
     @property
     def adaptive(self) -> bool:
         """Whether it follows a plan."""
-        return self.controller.cabinet.mode == Mode.ADAPTIVE
+        return self._stands and self.controller.cabinet.mode == Mode.ADAPTIVE
 
     def look(self, time: int) -> None:
         """Bring the lamps up to a tenth of a second, and judge them."""
