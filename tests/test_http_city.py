@@ -17,7 +17,8 @@ def test_figures_come_with_the_first_full_minute(tmp_path: Path) -> None:
     with serving(tmp_path) as world:
         world.tick(2)
         early = world.get("reader", "/v1/city")
-        assert (early.status_code, early.headers["Retry-After"]) == (503, "60")
+        assert (early.status_code, early.headers["Retry-After"]) == (404, "60")
+        assert early.json()["code"] == "no_figures"
         world.tick(60)
         answer = world.get("reader", "/v1/city")
         assert answer.status_code == 200
