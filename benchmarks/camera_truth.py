@@ -33,6 +33,8 @@ STEP_S = 0.1
 SIGHT_M = 60.0
 AROUND_M = 110.0
 BACK_M, ASIDE_M = 2.0, 0.25
+LOOP_M = 4.0
+"""Vehicles are counted when their fronts pass here, the upstream edge of the virtual loops [m]."""
 MAST_HEIGHT_M, MAST_BEHIND_M, MAST_ASIDE_M = 9.0, 14.0, 1.5
 PICTURE = (960, 540)
 FOCAL = 620.0
@@ -96,7 +98,7 @@ def make_scene(scenario: str, edge: str, rng: np.random.Generator) -> Scene:
     place = end + way * MAST_BEHIND_M + right * aside
     view = mast((place[0], place[1], MAST_HEIGHT_M), tuple(end - way * 22.0), FOCAL, PICTURE)
     lanes = tuple(_seen(network, lane) for lane in rows)
-    loops = tuple(VirtualLoop(f"stop:{lane.name}", row, 3.0, 2.0) for row, lane in enumerate(lanes))
+    loops = tuple(VirtualLoop(f"stop:{lane.name}", row, LOOP_M - 1.0, 2.0) for row, lane in enumerate(lanes))
     ground = np.concatenate(
         [lane.at(np.array([1.0, 20.0, 45.0]), aside)[0] for lane in (lanes[0], lanes[-1]) for aside in (-1.6, 1.6)]
     )
@@ -111,28 +113,33 @@ def make_scene(scenario: str, edge: str, rng: np.random.Generator) -> Scene:
     return Scene(config, view, calibration, lengths, near, _junctions(config.net_file, place))
 
 
-def moments(scene: Scene, begin_s: float, seconds: float, seed: int, folder: Path) -> Iterator[Moment]:
-    """Let SUMO drive, and tell what is before the camera ten times a second.
+def drive(scene: Scene, begin_s: float, seconds: float, seed: int, folder: Path) -> Path:
+    """Let SUMO drive, and write down what drives from ``begin_s`` on, ten times a second.
 
     Raises
     ------
     RuntimeError
         If SUMO fails.
     """
-    sumo = program("sumo")
     output = folder / "floating.xml"
     command = [
-        str(sumo), "-c", str(scene.config.path), "--step-length", str(STEP_S), "--end", str(begin_s + seconds),
+        str(program("sumo")), "-c", str(scene.config.path), "--step-length", str(STEP_S),
+        "--end", str(begin_s + seconds),
         "--fcd-output", str(output), "--device.fcd.begin", str(begin_s), "--fcd-output.attributes",
         "id,x,y,angle,type,speed,pos,lane", "--no-step-log", "--seed", str(seed), "--time-to-teleport", "-1",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"SUMO failed: {done.stderr.strip()}")
+    return output
+
+
+def moments(scene: Scene, drives: Path) -> Iterator[Moment]:
+    """Tell what is before the camera, moment by moment."""
     sizes = _sizes(scene.config)
-    with output.open(encoding="utf-8") as lines:
+    with drives.open(encoding="utf-8") as lines:
         rows: list[dict[str, str]] = []
-        time = begin_s
+        time = 0.0
         for line in lines:
             found = dict(_ATTRIBUTE.findall(line))
             if "<timestep" in line:

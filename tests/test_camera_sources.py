@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,3 +169,43 @@ class TestLive:
                     stop.set()
         assert frames >= 2
         assert sum("dropped" in line for line in told) == 1
+
+    def test_gstreamers_server_is_read(self) -> None:
+        script = str(Path(__file__).with_name("gstreamer_server.py"))
+        python = shutil.which("python3", path="/usr/bin:/bin")
+        if python is None:
+            pytest.skip("the system has no Python of its own to run GStreamer's RTSP server")
+        server = subprocess.Popen(
+            [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        with server:
+            assert server.stdout is not None
+            assert server.stdin is not None
+            port = server.stdout.readline().strip()
+            if not port:
+                pytest.skip("no RTSP server of GStreamer's here (Debian: gir1.2-gst-rtsp-server-1.0, python3-gi)")
+            stop, times, told = threading.Event(), list[float](), list[str]()
+
+            def tell(line: str) -> None:
+                told.append(line)
+                if sum("not reached" in line for line in told) == 3:
+                    stop.set()
+
+            live = Live(
+                lambda: VideoReader(f"rtsp://127.0.0.1:{port}/camera"),
+                lambda: utc_now().timestamp(),
+                tell,
+                stop,
+                1e3,
+                by_stream=True,
+            )
+            for frame in live.frames():
+                assert frame.image.shape == (240, 320, 3)
+                times.append(frame.time)
+                if len(times) == 10:
+                    stop.set()
+            server.stdin.close()
+        assert len(times) == 10, told
+        steps = np.diff(times)
+        assert (steps > 0.0).all()
+        assert steps / 0.05 == pytest.approx(np.rint(steps / 0.05), abs=0.1)
