@@ -115,7 +115,7 @@ def test_a_bad_row_is_taken_out_and_counted_and_the_others_stay(column: str, val
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_whatever_a_file_holds_the_loop_goes_on(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sift, estimator = sifter(), LaneEstimator(small_network(), small_signals(), counting_sensors())
@@ -134,7 +134,7 @@ def test_whatever_a_file_holds_the_loop_goes_on(seed: int) -> None:
 
 
 @given(st.lists(any_rows, max_size=4), st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_whatever_is_posted_the_live_loop_goes_on(posts: list[list[dict[str, Any]]], origin: int) -> None:
     estimator = LaneEstimator(small_network(), small_signals(), counting_sensors())
     begin = NOW - 10 * origin

@@ -29,8 +29,8 @@ from tests.small_world import random_batch, small_network, small_signals
 
 WEST = 0
 KINDS = ("loop", "frame", "object", "count")
-SECONDS = 40
-FEW = settings(max_examples=20, deadline=None)
+SECONDS = 30
+FEW = settings(max_examples=10, deadline=None)
 
 
 def lamps(time: int) -> LampState:

@@ -148,7 +148,7 @@ def take_counts(
     """
     for r in range(len(count_sensor)):
         k = _counter(count_sensor[r], count_lane[r], counters)
-        begin, end, vehicles = count_begin[r], count_end[r], count_vehicles[r]
+        begin, end, vehicles = count_begin[r], count_end[r], float(count_vehicles[r])
         span = end - begin
         fits = span >= SHORTEST - SLACK and span <= LONGEST + SLACK and vehicles >= 0.0
         fits = fits and vehicles <= MOST_PER_SECOND * span
@@ -158,9 +158,9 @@ def take_counts(
             continue
         counters.until[k] = end
         l, boundary = counters.home[k], counters.boundary[k]
-        queue = count_queue[r]
+        occupancy, queue = float(count_occupancy[r]), float(count_queue[r])
         remembered = begin >= counters.since[k] and begin >= now - (PAST - 2)
-        stands = boundary > 0 and count_occupancy[r] - vehicles * PASSING / span > STANDS_OVER
+        stands = boundary > 0 and occupancy - vehicles * PASSING / span > STANDS_OVER
         fills = counters.reach[k] > 0.0 and queue >= FULL_SIGHT * counters.reach[k]
         grown = _grown(k, queue, begin, end, counters) if boundary == 0 and remembered else 0.0
         _learn_rate(k, max(0.0, vehicles + grown), span, stands or fills, counters)
