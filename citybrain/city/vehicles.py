@@ -36,7 +36,7 @@ class Count(NamedTuple):
     ----------
     entered, left : vehicles that loops at the network's edge counted in this minute [veh].
     believed : mean over the minute of the lanes' sum [veh].
-    doubt : variance of that sum [veh2], but for
+    doubt : variance of that sum [veh2], at least that of a Poisson process, but for
     hidden : the variance of queues beyond sight at the network's edge [veh2].
     beyond : vehicles between the network's edge and those loops, from their counts and free travel times [veh].
     blind : share of the network's edge that no loop counts.
@@ -58,7 +58,7 @@ class VehiclesInNetwork:
         self._mean = np.zeros(3)
         self._cover = np.zeros((3, 3))
         self._net = self._beyond = self._hidden = 0.0
-        self._doubt = -1.0
+        self._begun = False
         self._strain = 1.0
 
     @property
@@ -79,21 +79,21 @@ class VehiclesInNetwork:
 
     def forget(self) -> None:
         """Begin anew with the next minute."""
-        self._doubt = -1.0
+        self._begun = False
 
     def minute(self, count: Count) -> None:
         """Take in a minute."""
-        count = count._replace(doubt=max(1.0, self._strain) * count.doubt)
+        count = count._replace(doubt=max(1.0, self._strain) * max(count.doubt, count.believed))
         net = count.entered - count.left
         uncounted = max(count.believed, 1.0) * MINUTE_S / HIDDEN_TURNOVER_S
         traffic = count.blind * uncounted + 0.5 * (count.entered + count.left)
-        if self._doubt < 0.0:
+        if not self._begun:
             self._begin(count, traffic)
         else:
             self._predict(count, 0.5 * (net + self._net), traffic)
             self._correct(count)
-        self._net, self._beyond, self._doubt = net, count.beyond, count.doubt
-        self._hidden = count.hidden
+        self._net, self._beyond, self._hidden = net, count.beyond, count.hidden
+        self._begun = True
 
     def _begin(self, count: Count, traffic: float) -> None:
         """Believe the lanes, whose error is then the opposite of that of n."""
@@ -106,8 +106,7 @@ class VehiclesInNetwork:
 
     def _predict(self, count: Count, change: float, traffic: float) -> None:
         """Move on by what was counted between the middles of two minutes."""
-        keep = ERROR_MEMORY * np.sqrt(count.doubt / self._doubt) if self._doubt > 0.0 else 0.0
-        step = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, keep]])
+        step = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, ERROR_MEMORY]])
         noise = np.diag(
             [
                 COUNT_DOUBT * (count.entered + count.left) + (count.blind * traffic) ** 2,
