@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -229,6 +230,22 @@ def test_sensor_that_is_well_again_is_taken_back(name: str) -> None:
     found = finding(health, x)
     assert (found.status, found.trust) == (Status.WELL, 1.0)
     assert found.since > START + 1000
+
+
+def test_camera_over_a_queue_that_stands_still_is_not_blind() -> None:
+    """Nothing moves, as behind a crash; what is reported stands."""
+
+    def frozen(batch: ObservationBatch) -> ObservationBatch:
+        mine = batch.object_sensor == CAMERA_0
+        left = with_objects(batch, ~mine)
+        seen = batch_of(batch.time // 10, [], [], [(CAMERA_0, 0, 1.0 + 7.5 * n, 0.0) for n in range(5)])
+        columns = [name for name in vars(batch) if name.startswith("object_")]
+        joined: dict[str, Any] = {name: np.concatenate((getattr(left, name), getattr(seen, name))) for name in columns}
+        return without_loops(replace(left, **joined), batch.loop_on & (batch.loop_sensor == STOP_0))
+
+    health = doctor()
+    watch(health, traffic(), frozen)
+    assert finding(health, CAMERA_0).fault not in {"blind", "lost lane"}
 
 
 def test_night_makes_nobody_sick() -> None:

@@ -450,7 +450,8 @@ def compare(now: float, passed: float, limit: float, watch: Watch, diary: Diary)
                 due = diary.pending[k]
                 diary.pending[k] = 0.0
             mute = not watch.is_loop[x] and not watch.interval[x] and now - diary.latest[x] > RESTING
-            if mute or (watch.is_loop[x] and diary.covered[x]):
+            # Vehicles that stand still are not counted, but whoever reports them is neither silent nor blind.
+            if mute or diary.object_here[k] or (watch.is_loop[x] and diary.covered[x]):
                 due = 0.0
             ratio = own * np.log(NONE / HALF) + (HALF - NONE) * due
             diary.row_score[k] = min(limit, max(0.0, diary.row_score[k] + ratio))
