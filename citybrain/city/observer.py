@@ -128,6 +128,7 @@ class CityObserver:
     def _minute(self, state: TrafficState) -> CityFigures:
         """Close a minute."""
         edge = self._boundary
+        believed = (float(self._road_sum.sum()) + self._crossing) / self._seconds
         per_minute = MINUTE_S / self._seconds
         entered = per_minute * np.where(edge.enters, self._counted, 0.0)
         left = per_minute * self._counted * leaving_share(edge, state.turn_share)
@@ -135,8 +136,8 @@ class CityObserver:
             Count(
                 entered=float(entered.sum()),
                 left=float(left.sum()),
-                believed=(float(self._road_sum.sum()) + self._crossing) / self._seconds,
-                doubt=self._variance / self._seconds,
+                believed=believed,
+                doubt=max(self._variance / self._seconds, believed),  # no less than of a Poisson process
                 hidden=self._doubt.hidden_variance(state),
                 beyond=float((entered * edge.enter_s + left * edge.leave_s).sum()) / MINUTE_S,
                 blind=edge.blind,

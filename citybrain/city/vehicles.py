@@ -36,7 +36,7 @@ class Count(NamedTuple):
     ----------
     entered, left : vehicles that loops at the network's edge counted in this minute [veh].
     believed : mean over the minute of the lanes' sum [veh].
-    doubt : variance of that sum [veh2], at least that of a Poisson process, but for
+    doubt : variance of that sum [veh2], but for
     hidden : the variance of queues beyond sight at the network's edge [veh2].
     beyond : vehicles between the network's edge and those loops, from their counts and free travel times [veh].
     blind : share of the network's edge that no loop counts.
@@ -83,7 +83,7 @@ class VehiclesInNetwork:
 
     def minute(self, count: Count) -> None:
         """Take in a minute."""
-        count = count._replace(doubt=max(1.0, self._strain) * max(count.doubt, count.believed))
+        count = count._replace(doubt=max(1.0, self._strain) * count.doubt)
         net = count.entered - count.left
         uncounted = max(count.believed, 1.0) * MINUTE_S / HIDDEN_TURNOVER_S
         traffic = count.blind * uncounted + 0.5 * (count.entered + count.left)
