@@ -88,10 +88,11 @@ class Judge:
         sensor = self._sensor.find(posted.sensor_names)[posted.sensor]
         verdict = posted.fault.copy()
         self._judge_common(posted, sensor, now, verdict)
+        lanes = self._lane.find(posted.lane_names)[posted.lane]
         chosen: list[tuple[NDArray[np.int64], NDArray[np.int32]]] = []
         for kind in RowKind:
             rows = np.flatnonzero((posted.kind == kind) & (verdict == Verdict.ACCEPTED))
-            rows, lane = self._judge_kind(kind, posted, sensor, rows, verdict)
+            rows, lane = self._judge_kind(kind, posted, sensor, lanes, rows, verdict)
             first = first_of_equals(_columns(posted, kind, sensor, rows, lane))
             rows, lane = _refuse(rows, lane, first, Verdict.DUPLICATE, verdict)
             if kind == RowKind.COUNT:
@@ -120,6 +121,7 @@ class Judge:
         kind: RowKind,
         posted: Posted,
         sensor: NDArray[np.int32],
+        lanes: NDArray[np.int32],
         rows: NDArray[np.int64],
         verdict: NDArray[np.uint8],
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -128,7 +130,7 @@ class Judge:
         here = np.zeros(len(rows), dtype=np.uint8)
         if kind in {RowKind.OBJECT, RowKind.COUNT}:
             of_camera = self._counts_by_lane[sensor[rows]] | (kind == RowKind.OBJECT)
-            lane = np.where(of_camera, self._lane.find(posted.lane_names)[posted.lane[rows]], lane)
+            lane = np.where(of_camera, lanes[rows], lane)
             _mark(here, of_camera & (lane < 0), Verdict.UNKNOWN_LANE)
             _mark(here, of_camera & ~self._sees(sensor[rows], lane), Verdict.LANE_OUT_OF_SIGHT)
         if kind == RowKind.OBJECT:
