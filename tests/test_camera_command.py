@@ -9,15 +9,22 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
+from citybrain.intake.judge import Limits, read_arrow
+from citybrain_api import camera_gateway
+from citybrain_api.camera_gateway import Gateway
 from citybrain_api.cli import app
+from citybrain_api.client import ServiceError, Verdicts
+from citybrain_camera.rows import body_of, rows_of
 from citybrain_camera.silhouettes import make_silhouettes
+from citybrain_camera.watch import Report
 from tests.camera_models import blob_model
 from tests.camera_world import CALIBRATION, SIZE, write_calibration
-from tests.http_world import serving
+from tests.http_world import serving, until
 
 PICTURES = 15
 
@@ -133,3 +140,43 @@ def test_wrong_options_are_told(options: list[str], word: str, tmp_path: Path, m
     assert done.exit_code == 2
     assert word in done.stderr
     assert not list(tmp_path.glob("x.parquet*"))
+
+
+class Patchy:
+    """A client whose service is away for the first posts."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures, self.bodies = failures, list[bytes]()
+
+    def observe(self, body: bytes) -> Verdicts:
+        self.bodies.append(body)
+        if len(self.bodies) <= self.failures:
+            raise ServiceError("the service does not answer")
+        return Verdicts({"refused": []}, known=False)
+
+
+def rows() -> pa.RecordBatch:
+    return rows_of([Report(1_795_000_000.0, (), ())], "camera:n #1")
+
+
+def test_a_batch_is_posted_again_with_the_same_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_gateway, "FIRST_PAUSE_S", 0.01)
+    client, told = Patchy(3), list[str]()
+    with Gateway(client, "camera:n #1", body_of, told.append) as gateway:  # type: ignore[arg-type]
+        gateway.post(rows(), 17_950_000_000)
+        until(lambda: len(client.bodies) == 4)
+    assert len(set(client.bodies)) == 1
+    assert len(told) == 1
+    read = read_arrow(client.bodies[0], Limits())
+    assert read.sender == "camera:n__1"
+    assert read.complete_until == 17_950_000_000
+
+
+def test_what_is_lost_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_gateway, "KEPT", 2)
+    client, told = Patchy(10**6), list[str]()
+    with Gateway(client, "camera", body_of, told.append) as gateway:  # type: ignore[arg-type]
+        for _ in range(6):
+            gateway.post(rows(), 1)
+        assert any("are lost so far" in line for line in told)
+    assert "batches are lost" in told[-1]

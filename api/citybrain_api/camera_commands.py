@@ -6,11 +6,11 @@ import signal
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
-from citybrain.errors import InputError, PlantError
+from citybrain.errors import InputError
 from citybrain_api import options as opt
 from citybrain_api.failures import clear_errors, tell
 
@@ -183,11 +183,4 @@ def _sink(stack: ExitStack, sensor: str, to: str | None, key: str | None, out: P
         tell(f"camera {sensor}: {line}")
 
     client = stack.enter_context(Client(str(to), key))
-    gateway = stack.enter_context(Gateway(client, sensor, body_of, say))
-
-    def post(rows: Any, complete_until: int) -> None:
-        if gateway.refused is not None:
-            raise PlantError(f"the service takes nothing from this camera: {gateway.refused}")
-        gateway.post(rows, complete_until)
-
-    return post
+    return stack.enter_context(Gateway(client, sensor, body_of, say)).post

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from citybrain.errors import PlantError
 from citybrain_api.client import Client, ProblemError, ServiceError
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ class Gateway:
         self._stop = threading.Event()
         self._told: set[str] = set()
         self._thread = threading.Thread(target=self._post_all, name="gateway", daemon=True)
-        self.refused: str | None = None
-        """Why the service will never take our posts; None as long as it may."""
+        self._refused: str | None = None
 
     def __enter__(self) -> Self:
         """Begin to post."""
@@ -57,13 +57,30 @@ class Gateway:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Post what waits, unless the service is away."""
+        """Post what waits, unless the service is away.
+
+        Raises
+        ------
+        PlantError
+            If the service takes nothing from us.
+        """
         self._waiting.put(None)
         self._stop.set()
         self._thread.join()
+        if kind is None:
+            self._check()
+            if self._waiting.qsize() or self._lost:
+                self._tell(f"the service was away at the end: {self._waiting.qsize() + self._lost} batches are lost")
 
     def post(self, rows: pa.RecordBatch, complete_until: int) -> None:
-        """Put a batch in line."""
+        """Put a batch in line.
+
+        Raises
+        ------
+        PlantError
+            If the service takes nothing from us.
+        """
+        self._check()
         self._count += 1
         body = self._write(rows, f"{self._sender}/{self._run}/{self._count}", self._sender, complete_until)
         while self._waiting.qsize() >= KEPT:
@@ -73,11 +90,15 @@ class Gateway:
                 self._tell(f"the service is away for too long: {self._lost} batches are lost so far")
         self._waiting.put(body)
 
+    def _check(self) -> None:
+        if self._refused is not None:
+            raise PlantError(f"the service takes nothing from this camera: {self._refused}")
+
     def _post_all(self) -> None:
-        while (body := self._waiting.get()) is not None and self.refused is None:
+        while (body := self._waiting.get()) is not None and self._refused is None:
             pause = FIRST_PAUSE_S
             while not self._posted(body):
-                if self.refused is not None or self._stop.is_set():
+                if self._refused is not None or self._stop.is_set():
                     return
                 self._stop.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
@@ -88,7 +109,7 @@ class Gateway:
             verdicts = self._client.observe(body)
         except ProblemError as error:
             if error.status in _REFUSES_US:
-                self.refused = str(error)
+                self._refused = str(error)
             self._once(str(error))
             return False
         except ServiceError as error:
