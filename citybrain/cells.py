@@ -102,7 +102,8 @@ def _leads_on(network: Network) -> NDArray[np.bool_]:
     turns_round = (network.move_turn == Turn.UTURN) & (network.move_intersection < 0)
     road = network.lane_edge[network.move_from]
     other_ways = np.bincount(road, weights=~turns_round, minlength=len(network.edge_id))
-    return ~(turns_round & (other_ways[road] == 0))
+    staying: NDArray[np.bool_] = ~(turns_round & (other_ways[road] == 0))
+    return staying
 
 
 def _mixing(network: Network, sensed: NDArray[np.bool_], road_first: NDArray[np.int32]) -> FloatArray:

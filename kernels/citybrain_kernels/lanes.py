@@ -435,7 +435,7 @@ def _tail_passed(now: float, l: int, layout: Layout, belief: Belief) -> bool:
         return False
     moves_there = belief.green_from[l] + layout.gate[l] * layout.cell_length[l] / START_WAVE
     leaving = min(now - belief.last_departure[l], TAIL_PASSED) < TAIL_PASSED or belief.head_free[l] > GAP_OUT
-    return leaving and now > moves_there + TAIL_PASSED
+    return bool(leaving and now > moves_there + TAIL_PASSED)
 
 
 @kernel

@@ -100,4 +100,4 @@ def tell_movements(
 def confidence(seen: float, age: float) -> float:
     """Tell how far a mean of ``seen`` observations is believed, the last of them ``age`` seconds ago; 0.1 to 1."""
     fresh = 0.5 ** (max(0.0, age) / HALF_LIFE)
-    return max(LEAST_CONFIDENCE, seen / (seen + HALF_KNOWN) * fresh)
+    return float(max(LEAST_CONFIDENCE, seen / (seen + HALF_KNOWN) * fresh))
