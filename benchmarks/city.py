@@ -44,12 +44,11 @@ if TYPE_CHECKING:
     from citybrain.network import Network
 
 Floats = NDArray[np.float64]
-CHOSE = ("district", "grid4x4", "cologne8")
-"""Maps on which the few constants of ``citybrain/city`` were chosen; the others chose nothing."""
+CHOSE = ("district", "grid4x4", "cologne8", "ingolstadt7", "hangzhou1", "bologna_acosta")
+"""Maps that were looked at while the constants of ``citybrain/city`` were chosen; the others chose nothing."""
 MAPS = (
     *CHOSE,
-    *("cologne1", "cologne3", "ingolstadt1", "ingolstadt7", "ingolstadt21", "arterial4x4"),
-    *("hangzhou1", "bologna_acosta"),
+    *("cologne1", "cologne3", "ingolstadt1", "ingolstadt21", "arterial4x4"),
 )
 LAYOUTS = ("default", "loops", "camera")
 WARM_UP = 5
