@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from citybrain import cells
 from citybrain.counters import make_counters
 from citybrain.errors import ContractError
+from citybrain.row_order import sorted_rows
 from citybrain.state import HORIZON, TrafficState
 from citybrain.units import TENTHS_PER_SECOND
 from citybrain_kernels import estimation_tick as kernel
@@ -158,53 +159,6 @@ class LaneEstimator:
             memory.counters,
         )
         cells.forget_loops(layout, memory.belief)
-
-
-def sorted_rows(batch: ObservationBatch) -> kernel.Rows:
-    """Put a batch in an order that does not depend on how it was delivered."""
-    events = np.lexsort((batch.loop_on, batch.loop_time, batch.loop_sensor))
-    frames = np.lexsort((batch.frame_time, batch.frame_sensor))
-    objects = np.lexsort(
-        (
-            batch.object_confidence,
-            batch.object_speed,
-            batch.object_distance,
-            batch.object_lane,
-            batch.object_time,
-            batch.object_sensor,
-        )
-    )
-    counts = np.lexsort(
-        (
-            batch.count_queue,
-            batch.count_occupancy,
-            batch.count_vehicles,
-            batch.count_begin,
-            batch.count_end,
-            batch.count_lane,
-            batch.count_sensor,
-        )
-    )
-    return kernel.Rows(
-        event_sensor=batch.loop_sensor[events],
-        event_time=batch.loop_time[events],
-        event_on=batch.loop_on[events],
-        frame_sensor=batch.frame_sensor[frames],
-        frame_time=batch.frame_time[frames],
-        object_sensor=batch.object_sensor[objects],
-        object_time=batch.object_time[objects],
-        object_lane=batch.object_lane[objects],
-        object_distance=batch.object_distance[objects],
-        object_speed=batch.object_speed[objects],
-        object_confidence=batch.object_confidence[objects],
-        count_sensor=batch.count_sensor[counts],
-        count_lane=batch.count_lane[counts],
-        count_begin=batch.count_begin[counts],
-        count_end=batch.count_end[counts],
-        count_vehicles=batch.count_vehicles[counts],
-        count_occupancy=batch.count_occupancy[counts],
-        count_queue=batch.count_queue[counts],
-    )
 
 
 def _check_sensors(network: Network, sensors: SensorTable) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from citybrain.estimation import LaneEstimator
 from citybrain.health.examination import SensorHealth
 from citybrain.health.substitutes import Substitutes
+from citybrain.row_order import in_order
 
 if TYPE_CHECKING:
     from citybrain.decisions import LampState
@@ -47,6 +48,7 @@ class WatchfulEstimator:
         ContractError
             If time runs backwards, or lamps or batch belong to another street.
         """
+        batch = in_order(batch)  # once for both
         self._health.examine(batch, lamps)
         batch, trust = self._substitutes.stand_in(batch, self._health)
         return self.lanes.update(batch, lamps, trust, self._health.sight)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citybrain.errors import ContractError
-from citybrain.estimation import sorted_rows
 from citybrain.health.findings import FAULTS, Finding, Status
 from citybrain.health.opinion import Opinion, take_down
 from citybrain.health.tables import make_diary, make_watch
+from citybrain.row_order import sorted_rows
 from citybrain.units import TENTHS_PER_SECOND
 from citybrain_kernels import health as kernel
 from citybrain_kernels.accelerate import hold
