@@ -1,7 +1,8 @@
 """How fast posted observations are taken in on one core: read, judge, pack for the store, merge into a tick.
 
-``python benchmarks/intake.py --sensors 100000``. The yardstick is a plain copy of the same bytes in the same run: how
-many times longer than that does each step take? Absolute rates belong to the machine they were taken on.
+``python -m benchmarks.intake``. The yardstick is a plain copy of the same bytes in the same run: how many times longer
+than that does each step take? Absolute rates belong to the machine they were taken on. Writes its section of
+docs/results-sensing.md.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from time import process_time
 from typing import Any
 
 import numpy as np
 
+from benchmarks.page import SENSING, write_section
 from citybrain.clock import stopwatch
 from citybrain.intake.judge import Judge, Judged, Limits, merge, read_arrow, read_json
 from citybrain.intake.names import names_array
@@ -25,6 +29,11 @@ from citybrain.randomness import generator
 NOW = 17_000_000_000
 SIGHT = 3
 """Lanes that a camera sees."""
+ABOUT = """\
+{sensors:,} sensors, {rows:,} rows in one body, each row of a random sensor; one core. Least CPU time of several; `wall`
+is what read, judge and pack take on a clock that others on the machine slow down, `times a copy` compares them with a
+plain copy of the body, rows per second are accepted rows.
+"""
 
 
 def make_street(n_sensors: int) -> tuple[SensorTable, Network]:
@@ -106,14 +115,23 @@ def make_post(sensors: SensorTable, network: Network, rows: int, rng: np.random.
     )
 
 
-def seconds(action: Callable[[], Any], times: int) -> float:
-    """Least time of an action [s]: what it takes when nothing else disturbs it."""
+@dataclass(frozen=True)
+class Spent:
+    """Least times of an action [ms]: what it takes when nothing else disturbs it."""
+
+    cpu_ms: float
+    wall_ms: float
+
+
+def spent(action: Callable[[], Any], times: int) -> Spent:
+    """Measure an action. Where others share the machine, CPU time is what it takes, wall time what one waits."""
     took = []
     for _ in range(times):
-        begin = stopwatch()
+        begin, begin_cpu = stopwatch(), process_time()
         action()
-        took.append(stopwatch() - begin)
-    return min(took)
+        took.append((process_time() - begin_cpu, stopwatch() - begin))
+    cpu, wall = (1000 * min(times) for times in zip(*took, strict=True))
+    return Spent(cpu, wall)
 
 
 def measure(n_sensors: int, rows: int, times: int, form: str) -> dict[str, object]:
@@ -128,13 +146,13 @@ def measure(n_sensors: int, rows: int, times: int, form: str) -> dict[str, objec
     packed = judged.to_bytes()
     accepted = int((judged.verdict == 0).sum())
     steps = {
-        "copy": seconds(lambda: bytearray(body), times),
-        "read": seconds(lambda: read(body, limits), times),
-        "judge": seconds(lambda: judge(as_read, NOW), times),
-        "pack": seconds(judged.to_bytes, times),
-        "unpack": seconds(lambda: Judged.from_bytes(packed, judge.fingerprint), times),
-        "merge": seconds(lambda: merge([judged], NOW), times),
-        "read, judge, pack": seconds(lambda: judge(read(body, limits), NOW).to_bytes(), times),
+        "copy": spent(lambda: bytearray(body), times),
+        "read": spent(lambda: read(body, limits), times),
+        "judge": spent(lambda: judge(as_read, NOW), times),
+        "pack": spent(judged.to_bytes, times),
+        "unpack": spent(lambda: Judged.from_bytes(packed, judge.fingerprint), times),
+        "merge": spent(lambda: merge([judged], NOW), times),
+        "read, judge, pack": spent(lambda: judge(read(body, limits), NOW).to_bytes(), times),
     }
     return {
         "form": form,
@@ -143,9 +161,10 @@ def measure(n_sensors: int, rows: int, times: int, form: str) -> dict[str, objec
         "accepted": accepted,
         "body_bytes_per_row": round(len(body) / rows, 1),
         "stored_bytes_per_row": round(len(packed) / rows, 1),
-        **{f"{name} [ms]": round(1000 * took, 3) for name, took in steps.items()},
-        "times a copy": round(steps["read, judge, pack"] / steps["copy"], 1),
-        "accepted rows per second": round(accepted / steps["read, judge, pack"]),
+        **{f"{name} [ms]": round(took.cpu_ms, 2) for name, took in steps.items()},
+        "wall [ms]": round(steps["read, judge, pack"].wall_ms, 2),
+        "times a copy": round(steps["read, judge, pack"].cpu_ms / steps["copy"].cpu_ms, 1),
+        "accepted rows per second": round(1000 * accepted / steps["read, judge, pack"].cpu_ms),
     }
 
 
@@ -159,14 +178,24 @@ def written(posted: Posted, form: str) -> tuple[bytes, Callable[[bytes, Limits],
 
 
 def main() -> None:
-    """Print one line per form."""
+    """Print one line per form and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sensors", type=int, default=100_000)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--times", type=int, default=15)
     given = parser.parse_args()
+    told = []
     for form in ("arrow", "arrow zstd", "arrow plain text", "json"):
-        print(json.dumps(measure(given.sensors, given.rows, given.times, form)), flush=True)
+        told.append(measure(given.sensors, given.rows, given.times, form))
+        print(json.dumps(told[-1]), flush=True)
+    lines = [
+        ABOUT.format(sensors=given.sensors, rows=given.rows).strip(),
+        "",
+        "| | " + " | ".join(str(one["form"]) for one in told) + " |",
+        "| --- |" + " ---: |" * len(told),
+        *(f"| {name} | " + " | ".join(f"{one[name]:,}" for one in told) + " |" for name in told[0] if name != "form"),
+    ]
+    write_section("Posts taken in: speed", "python -m benchmarks.intake", "\n".join(lines), SENSING)
 
 
 if __name__ == "__main__":
