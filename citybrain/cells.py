@@ -257,6 +257,7 @@ def make_loops(sensors: SensorTable) -> Loops:
         off_time=np.full(n, LONG_AGO),
         counted=np.zeros(n, dtype=np.bool_),
         last_time=np.full(n, LONG_AGO),
+        delay=np.zeros(n),
         past_time=np.full((n, MEMORY), LONG_AGO),
         past_on=np.zeros((n, MEMORY), dtype=np.bool_),
         past_next=np.zeros(n, dtype=np.int32),

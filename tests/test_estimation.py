@@ -316,6 +316,42 @@ def test_events_older_than_ten_seconds_are_dropped() -> None:
     assert street.state.vehicles[0] == pytest.approx(before, abs=0.05)
 
 
+def test_loop_that_leaves_late_is_not_taken_for_a_queue() -> None:
+    """The end of every pulse comes seven seconds after its begin did; nobody stands on the advance loop."""
+    street = Street(sensors(STOP, ADVANCE))
+    for vehicles in range(1, 6):
+        street.tick([(1, 0.2, True)])
+        most = max(street.tick().vehicles[0] for _ in range(6))
+        street.tick([(1, -6.4, False)])
+        most = max(most, *(street.tick().vehicles[0] for _ in range(8)))
+        assert vehicles == 1 or most < 2.0, "it learns with the first one"
+        street.show(Aspect.PROTECTED)
+        street.tick(PULSE_STOP)
+        street.ticks(15)
+        street.show(Aspect.RED)
+
+
+def test_loop_is_free_even_if_that_is_heard_very_late() -> None:
+    street = Street(sensors(STOP, ADVANCE))
+    street.tick([(0, 0.2, True)])
+    assert street.ticks(14).queue[0] >= 0.99
+    street.tick([(0, -11.0, False)])
+    assert street.tick().queue[0] < 0.3
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_vehicle_departs_whichever_end_of_its_pulse_comes_first(order: tuple[int, int]) -> None:
+    """It stopped on the loop before green, and left in green."""
+    street = Street(sensors(STOP, ADVANCE))
+    queue_up(street, 1)
+    street.show(Aspect.PROTECTED)
+    begin = street.time
+    for k in order:
+        street.tick([[(0, begin - street.time - 0.5, True), (0, begin - street.time + 1.8, False)][k]])
+        street.tick()
+    assert street.state.vehicles[0] < 0.3
+
+
 @FEW
 @given(seed=st.integers(0, 2**32 - 1))
 def test_states_keep_their_bounds_and_are_never_written_again(seed: int) -> None:

@@ -16,6 +16,8 @@ from citybrain.health.findings import FAULTS, Finding, Status
 from citybrain.live.memory import recall, remember
 from citybrain.observations import ObservationBatch, SensorKind
 from citybrain_kernels import health as kernel
+from citybrain_sim.fault_profiles import read_faults
+from citybrain_sim.faults import FaultBench
 from tests.reference import health as slow
 from tests.sensor_street import (
     ADVANCE,
@@ -127,6 +129,17 @@ CASES: dict[str, tuple[Fault, int, str, int]] = {
     "clock ahead": (ahead, STOP_0, "wrong clock", 300),
     "rows twice": (doubled, STOP_0, "doubled", 300),
 }
+
+
+@pytest.mark.parametrize("fault", ["out-of-order:4", "out-of-order:5", "late:4", "late:5"])
+def test_a_way_that_mixes_rows_up_is_no_wrong_clock(fault: str) -> None:
+    """Setting such times right by their mean would make old rows out to be fresh."""
+    bench = FaultBench(read_faults(fault), small_network(), street_sensors(), START, 1)
+    health = doctor()
+    watch(health, traffic()[:2700], bench.apply)
+    assert not any(change["fault"] == "wrong clock" and change["status"] == "sick" for change in health.changes())
+    assert {f.fault for f in health.findings()} <= {"late", "out of order"}
+    assert all(f.trust == 0.5 for f in health.findings())
 
 
 def test_well_sensors_stay_well() -> None:

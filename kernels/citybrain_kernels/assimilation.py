@@ -22,7 +22,11 @@ Singles = NDArray[np.float32]
 MEMORY = 16
 """Events that are remembered per loop, to know duplicates."""
 OLDEST = 10.0
-"""Events older than this are dropped [s]."""
+"""Events older than this are dropped [s], but for a loop's becoming free: nothing else would tell it."""
+USUAL_DELAY = 1.5
+"""Events usually take no longer than this to arrive [s]."""
+LONGEST_DELAY, DELAY_MEMORY = 30.0, 0.9
+"""Longest delay that is remembered [s], and the share of it that each event in time leaves."""
 CLOCK_SKEW = 1.0
 """Events further ahead than this are dropped [s]."""
 SAME_EVENT = 1e-4
@@ -69,6 +73,7 @@ class Loops(NamedTuple):
     is_on : [X]; on_time : [X] begin of the last pulse [s]; off_time : [X] its end, or when the loop was built [s].
     counted : [X] the vehicle on the loop is already counted as departed.
     last_time : [X] latest event [s].
+    delay : [X] how long events took at worst, lately [s].
     past_time, past_on : [X, MEMORY] remembered events; past_next : [X] where the next one goes.
     position : [X] vehicles that have crossed the stop loop since green began; -1 once the queue has passed.
     """
@@ -81,6 +86,7 @@ class Loops(NamedTuple):
     off_time: Floats
     counted: Bools
     last_time: Floats
+    delay: Floats
     past_time: Floats
     past_on: Bools
     past_next: Ints
@@ -186,7 +192,10 @@ def take_pulses(
     for e in range(len(event_sensor)):
         x, t, on = event_sensor[e], event_time[e], event_on[e]
         l = loops.lane[x]
-        if t < now - OLDEST or t > now + CLOCK_SKEW or _known(loops, x, t, on):
+        if t > now + CLOCK_SKEW or _known(loops, x, t, on):
+            continue
+        loops.delay[x] = min(LONGEST_DELAY, max(now - t, DELAY_MEMORY * loops.delay[x]))
+        if t < now - OLDEST and (on or t < loops.last_time[x]):
             continue
         double = on and _is_double(loops, x, t)
         r = loops.past_next[x]
@@ -244,6 +253,19 @@ def _is_double(loops: Loops, x: int, t: float) -> bool:
 
 
 @kernel
+def _left_again(loops: Loops, x: int, t: float) -> bool:
+    """Whether the first event that is remembered after ``t`` is an end: it overtook the begin of its pulse."""
+    first = np.inf
+    left = False
+    for r in range(MEMORY):
+        later = loops.past_time[x, r]
+        if later > t and later < first:
+            first = later
+            left = not loops.past_on[x, r]
+    return left
+
+
+@kernel
 def _was_green(t: float, l: int, belief: Belief) -> bool:
     """Whether traffic of the lane was leaving at time ``t``."""
     if belief.green_from[l] > belief.green_to[l]:
@@ -255,7 +277,7 @@ def _was_green(t: float, l: int, belief: Belief) -> bool:
 def _stop_on(loops: Loops, x: int, t: float, late: bool, double: bool, green: bool, l: int, belief: Belief) -> float:
     """Departures that follow from a vehicle that reaches the stop loop."""
     if late:
-        return 1.0 if green and not double else 0.0
+        return 1.0 if not double and (green or _left_again(loops, x, t)) else 0.0
     if double:
         loops.is_on[x] = True
         loops.counted[x] = True
@@ -308,6 +330,8 @@ def _learn_headway(loops: Loops, x: int, t: float, l: int, belief: Belief) -> No
 def read_presence(now: float, loops: Loops, belief: Belief) -> None:
     """Say for how long loops have been covered or free, and take back departures of vehicles that did not leave.
 
+    Whatever a loop has not said may still be on its way, for as long as its events lately took.
+
     Parameters
     ----------
     belief : writes ``covered``, ``gate_free`` and ``head_free``; corrects ``departures`` and ``content``.
@@ -316,16 +340,24 @@ def read_presence(now: float, loops: Loops, belief: Belief) -> None:
         l = loops.lane[x]
         if l < 0:
             continue
+        heard = _heard(now, x, loops)
+        covered, free = heard - loops.on_time[x], max(0.0, heard - loops.off_time[x])
         if not loops.at_stop[x]:
-            belief.covered[l] = now - loops.on_time[x] if loops.is_on[x] else -1.0
-            belief.gate_free[l] = -1.0 if loops.is_on[x] else now - loops.off_time[x]
+            belief.covered[l] = covered if loops.is_on[x] else -1.0
+            belief.gate_free[l] = -1.0 if loops.is_on[x] else free
         elif loops.is_on[x]:
-            belief.head_free[l] = -1.0
-            if loops.counted[x] and now - loops.on_time[x] > STOPPED_ON_LOOP:
+            belief.head_free[l] = -1.0 if covered >= 0.0 else 0.0
+            if loops.counted[x] and covered > STOPPED_ON_LOOP:
                 loops.counted[x] = False
                 belief.departures[l] -= 1.0
         else:
-            belief.head_free[l] = now - loops.off_time[x]
+            belief.head_free[l] = free
+
+
+@kernel
+def _heard(now: float, x: int, loops: Loops) -> float:
+    """Time up to which everything that a loop reported has arrived [s]."""
+    return float(now - max(0.0, loops.delay[x] - USUAL_DELAY))
 
 
 @kernel
@@ -339,7 +371,8 @@ def hold_presence(now: float, layout: Layout, loops: Loops, belief: Belief) -> N
     content, standing = belief.content, belief.standing
     for x in range(len(loops.lane)):
         l = loops.lane[x]
-        if l < 0 or not loops.is_on[x] or now - loops.on_time[x] < 1.0:
+        covered = _heard(now, x, loops) - loops.on_time[x]
+        if l < 0 or not loops.is_on[x] or covered < 1.0:
             continue
         c = layout.cell_ptr[l]
         if loops.at_stop[x]:
@@ -347,7 +380,7 @@ def hold_presence(now: float, layout: Layout, loops: Loops, belief: Belief) -> N
                 content[c] = max(content[c], 1.0)
                 standing[c] = max(standing[c], 1.0)
                 belief.pace[c] = 0.0
-        elif now - loops.on_time[x] > 3.0 and belief.green_from[l] < belief.green_to[l]:
+        elif covered > 3.0 and belief.green_from[l] < belief.green_to[l]:
             there = 0.0
             for k in range(c, c + layout.gate[l]):
                 there += content[k]

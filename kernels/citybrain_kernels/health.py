@@ -50,6 +50,8 @@ LATE_AFTER, BEHIND_AFTER = 3.0, 2.5
 """A row that takes longer is late; a sensor all of whose rows take so long has a wrong clock [s]."""
 STEADY = 1.5
 """A wrong clock delays all rows alike, within this [s]."""
+UNSTEADY = -3.0
+"""Log-likelihood ratio of a row that is delayed unlike the others, or overtaken: a twentieth as likely by a clock."""
 MOVING = 1.4
 DOUBTFUL = 0.5
 SPILL = 0.1
@@ -65,6 +67,8 @@ HOUR, DAY = 3600.0, 24
 LEARNED = 600.0
 """A sensor is known after this time [s]."""
 RECENT = 300.0
+MISSED, SICK_MISSED = 0.0015, 0.015
+"""Share of frames of a well camera, and of one that flickers, that follow a gap."""
 GAP = 2.5
 """A message that is missing for this many times the usual interval is missing."""
 
@@ -266,10 +270,13 @@ def _judge_time(now: float, x: int, t: float, again: bool, limit: float, diary: 
     _trial(diary, x, LATE, late, 0.02, 0.2, limit)
     _trial(diary, x, DOUBLED, again, 0.01, 0.15, limit)
     _trial(diary, x, DISORDERED, overtaken, 0.01, 0.15, limit)
-    steady = abs(lag - diary.lag[x]) < STEADY
-    wrong = t > now + AHEAD or (lag > BEHIND_AFTER and steady)
     if not again:
+        steady = abs(lag - diary.lag[x]) < STEADY and not overtaken
+        wrong = t > now + AHEAD or (lag > BEHIND_AFTER and steady)
         _trial(diary, x, CLOCK, wrong, 0.02, 0.3, limit)
+        if not steady:
+            # A clock delays all rows alike, and lets none overtake another: something else is wrong.
+            _add(diary, x, CLOCK, UNSTEADY, limit)
         diary.lag[x] += 0.1 * (lag - diary.lag[x])
 
 
@@ -327,6 +334,9 @@ def take_frames(now: float, limit: float, rows: Rows, watch: Watch, diary: Diary
             again = again or abs(diary.past_time[x, r] - t) < SAME_TIME
         _judge_time(now, x, t, again, limit, diary)
         if again or t < diary.latest[x]:
+            if not again:
+                # It was on its way when the gap was noticed.
+                _add(diary, x, FLICKER, -np.log(SICK_MISSED / MISSED), limit)
             continue
         r = diary.past_next[x]
         diary.past_time[x, r] = t
@@ -334,7 +344,7 @@ def take_frames(now: float, limit: float, rows: Rows, watch: Watch, diary: Diary
         diary.heard[x] = True
         between = t - diary.latest[x]
         missed = between > GAP * diary.usual[x]
-        _trial(diary, x, FLICKER, missed, 0.0015, 0.015, limit)
+        _trial(diary, x, FLICKER, missed, MISSED, SICK_MISSED, limit)
         if not missed:
             diary.usual[x] += 0.05 * (between - diary.usual[x])
         diary.latest[x] = t
