@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citybrain.errors import ContractError, InputError
+from citybrain.intake.arrow_body import _plain
 from citybrain.intake.doubles import first_of_equals
 from citybrain.intake.judge import Judged, Limits, merge, read_arrow, read_json
 from citybrain.intake.names import NameTable, names_array
 from citybrain.intake.posted import FIELDS, Header, Posted
 from citybrain.intake.write import post_of, write_arrow, write_json
 from citybrain.observations import ObservationBatch
+from citybrain.randomness import generator
 from citybrain_kernels import names as name_kernel
 from tests.intake_posts import (
     COUNT,
@@ -501,6 +503,16 @@ def test_names_may_lie_in_a_buffer_of_any_length() -> None:
     assert NameTable(["x", "loop_w"]).find(pa.StringArray.from_buffers(2, odd, data)).tolist() == [1, 0, -1]
 
 
+def test_names_whose_hashes_meet_are_told_apart() -> None:
+    offset = np.array([0, 5, 10, 15], dtype=np.int32)
+    words = np.zeros(5, dtype=np.uint32)
+    words.view(np.uint8)[:15] = np.frombuffer(b"road1road2road1", dtype=np.uint8)
+    entry = (7 << 32) | 0
+    assert name_kernel.is_name(entry, 7, words, 10, 15, offset, words)
+    assert not name_kernel.is_name(entry, 7, words, 5, 10, offset, words)
+    assert not name_kernel.is_name(entry, 8, words, 10, 15, offset, words)
+
+
 def test_rows_whose_hashes_meet_are_no_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("citybrain.intake.doubles._hash", lambda columns: np.zeros(len(columns[0]), dtype=np.uint64))
     assert first_of_equals([np.array([3, 1, 2])]) is None
@@ -509,7 +521,25 @@ def test_rows_whose_hashes_meet_are_no_doubles(monkeypatch: pytest.MonkeyPatch) 
     assert first.tolist() == [True, True, False, False, False]
 
 
-texts = st.lists(st.text(max_size=4), max_size=20)
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float32(), pa.float64(), pa.bool_()], ids=str)
+@given(cut=st.integers(0, 20), rng_number=st.integers(0, 5))
+@settings(deadline=None, max_examples=20)
+def test_values_that_are_missing_are_zero_wherever_a_column_begins(
+    kind: pa.DataType, cut: int, rng_number: int
+) -> None:
+    rng = generator(rng_number, "missing")
+    values = pa.array(rng.integers(-1, 2, 40)).cast(kind)
+    column = pa.array(values.to_numpy(zero_copy_only=False), kind, mask=rng.random(40) < 0.4).slice(cut)
+    name = {pa.int64(): "time_ms", pa.bool_(): "on"}.get(kind, "speed")
+    for chunks in ([column], [column, column.slice(3)], [column.slice(0, 0)], [pa.nulls(9, kind)]):
+        read = _plain(name, pa.chunked_array(chunks, kind))
+        told = pa.chunked_array(chunks, kind).to_pylist()
+        absent = np.zeros(len(told), np.bool_) if read.absent is None else read.absent
+        assert absent.tolist() == [value is None for value in told]
+        assert read.values.tolist() == [value or 0 for value in told]
+
+
+texts = st.lists(st.text(max_size=4) | st.text("ab", min_size=3, max_size=13), max_size=20)
 
 
 @given(texts, texts)

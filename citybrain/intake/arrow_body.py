@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from citybrain.errors import InputError
 from citybrain.intake.arrow_sizes import check_sizes
@@ -132,13 +133,24 @@ def _plain(name: str, column: pa.ChunkedArray) -> Column:
     array = _one(column)
     absent = None
     if array.null_count:
-        absent = array.is_null().to_numpy(zero_copy_only=False)
-        array = pc.fill_null(array, pa.scalar(0).cast(array.type))
+        present = _present(array)
+        absent = present == 0
+        # The same values without the word that some are missing; what lies in their places may be anything.
+        array = pa.Array.from_buffers(array.type, len(array), [None, array.buffers()[1]], offset=array.offset)
     values = array.to_numpy(zero_copy_only=False)
+    if absent is not None:
+        # Zero where absent: multiplying the bits is many times as fast as choosing value by value.
+        values = (values.view(f"u{values.itemsize}") * present).view(values.dtype)
     if name not in {"time_ms", "begin_ms", "on"}:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as impossible
-            values = values.astype(np.float32)
+            values = values.astype(np.float32, copy=False)
     return Column(values, absent)
+
+
+def _present(array: pa.Array) -> NDArray[np.uint8]:
+    """Tell where an array that lacks some values has one (1) and where not (0)."""
+    bits = np.frombuffer(array.buffers()[0], dtype=np.uint8)
+    return np.unpackbits(bits, bitorder="little", count=array.offset + len(array))[array.offset :]
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
