@@ -245,6 +245,7 @@ This page is made from `citybrain/record_tables.py` by `python -m citybrain.reco
 | `timings.json` | minimum greens, yellows, intergreens and longest reds that the guard enforced |
 | `tripinfo.xml`, `vehroutes.xml` | SUMO's own record of every vehicle, for recomputing the measures |
 | `faults.json` | which sensors were really sick, of what, from when to when; only where faults were asked for |
+| `sensor_health.json` | what was found of every sensor at the end, and every change before: [health.md](health.md) |
 | `result.json` | the measures; written last, so a folder that has it holds a finished run |
 | `failed.json` | instead of it, where the run failed: the message. The tables hold what was recorded until then |
 

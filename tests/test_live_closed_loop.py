@@ -13,6 +13,7 @@ from citybrain.cabinet import Cabinet
 from citybrain.control.interface import Site
 from citybrain.decisions import Command, LampState
 from citybrain.engine import Observer
+from citybrain.health.estimator import WatchfulEstimator
 from citybrain.live.book import make_book
 from citybrain.live.engine import LiveEngine
 from citybrain.live.inputs import TickInputs
@@ -86,6 +87,10 @@ class Loop:
         )
 
 
+SEEDS = (1, 2, 3)
+"""One run alone differs by some percent for nothing."""
+
+
 class Found(NamedTuple):
     """What came of a run."""
 
@@ -95,18 +100,24 @@ class Found(NamedTuple):
     away: int
 
 
-def run(scenario: str, folder: str, *, live: bool) -> Found:
+def run(scenario: str, folder: str, seed: int, *, live: bool) -> Found:
     """One run, in the process that calls it."""
     loops: list[Loop] = []
 
-    def make(spec: RunSpec, street: Street, sensors: SensorTable, observers: tuple[Observer, ...]) -> object:
+    def make(
+        spec: RunSpec,
+        street: Street,
+        sensors: SensorTable,
+        observers: tuple[Observer, ...],
+        estimator: WatchfulEstimator,
+    ) -> object:
         if not live:
-            return make_engine(spec, street, sensors, observers)
+            return make_engine(spec, street, sensors, observers, estimator)
         loops.append(Loop(street.site, spec.controller, sensors))
         return loops[0]
 
     vars(experiment)["make_engine"] = make
-    result = experiment.run_one(RunSpec(scenario, "planner", seed=1, out=Path(folder)))
+    result = experiment.run_one(RunSpec(scenario, "planner", seed=seed, out=Path(folder)))
     if not loops:
         return Found(result.delay_s, [], 0, 0)
     return Found(result.delay_s, loops[0].refused, loops[0].errors, loops[0].away)
@@ -119,9 +130,11 @@ def test_plans_over_the_wire_cost_little_against_lamps_at_hand(tmp_path: Path) -
     scenario = str(tmp_path / "x.sumocfg")
     Path(scenario).write_text(f"<configuration><input>{files}</input></configuration>")
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        at_hand = pool.apply(run, (scenario, str(tmp_path / "at_hand")), {"live": False})
-        live = pool.apply(run, (scenario, str(tmp_path / "live")), {"live": True})
-    assert live.refused == []
-    assert live.errors == 0
-    assert live.away <= 3
-    assert live.delay_s <= 1.05 * at_hand.delay_s
+        at_hand, over_wire = (
+            [pool.apply(run, (scenario, str(tmp_path / str(live)), seed), {"live": live}) for seed in SEEDS]
+            for live in (False, True)
+        )
+    assert [found.refused for found in over_wire] == [[], [], []]
+    assert [found.errors for found in over_wire] == [0, 0, 0]
+    assert max(found.away for found in over_wire) <= 3
+    assert sum(found.delay_s for found in over_wire) <= 1.05 * sum(found.delay_s for found in at_hand)

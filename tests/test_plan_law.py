@@ -92,8 +92,11 @@ def test_a_disagreement_carries_what_is_needed_to_repeat_it(monkeypatch: pytest.
 
 
 def test_the_command_prints_what_it_judged(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    sections: list[tuple[str, str, str]] = []
     monkeypatch.setattr(law, "batches", lambda *_: [law.judge_batch(1, 0, town_size=10, rounds=1)])
+    monkeypatch.setattr(law, "write_section", lambda *section: sections.append(section))
     assert law.main(["--count", "20"]) == 0
     printed = capsys.readouterr().out
-    assert "plans judged (wishes): 10, lawful 10" in printed
-    assert "disagreements: 0" in printed
+    assert "| plans judged (wishes) | 10 |\n| ... lawful (wishes) | 10 |" in printed
+    assert "| disagreements of guard, checker and the judge of this benchmark | 0 |" in printed
+    assert sections == [("Law", "python -m benchmarks.law --count 20 --seed 1", printed.strip())]

@@ -8,10 +8,10 @@ both, and numbers tell what is the same. May import the session, the volumes and
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from citybrain.clock import moment_text
 from citybrain.storage import parquet_files
 from citybrain.storage.ledger import GENESIS, LedgerEntry
 from citybrain.storage.session import Session
@@ -92,7 +92,7 @@ def _next_volume(session: Session, closed: int, folder: Path) -> Volume | None:
     return Volume(
         number=number,
         folder=folder,
-        day=datetime.fromtimestamp(day // 10, UTC).strftime("%Y-%m-%d"),
+        day=moment_text(day)[:10],
         first_entry=sealed_entry + 1,
         last_entry=last_entry,
         hash=rows[0][0] if rows else GENESIS if before is None else before.hash,
