@@ -201,9 +201,11 @@ def page(n_lanes: int, told: list[Times], like: tuple[float, str] | None) -> str
         parts.append(f"Times a plain copy of the same bytes, {told[-1].rows:,} rows: {name} {ratio:.1f}.")
     if like is not None:
         rate, where = like
+        plain, watched = (told[1].steps[name].cpu_ms for name in ("end to end", "end to end with health"))
         parts.append(
             f"How many rows come: {where} sent {rate:.3f} rows per second and lane of the network; "
-            f"{n_lanes:,} such lanes send {rate * n_lanes:,.0f} a second."
+            f"{n_lanes:,} such lanes send {rate * n_lanes:,.0f} a second, which take "
+            f"{plain:.0f} ms, with health {watched:.0f} ms."
         )
     return "\n\n".join(parts)
 

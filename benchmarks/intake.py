@@ -182,7 +182,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sensors", type=int, default=100_000)
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--times", type=int, default=15)
+    parser.add_argument("--times", type=int, default=5)
     given = parser.parse_args()
     told = []
     for form in ("arrow", "arrow zstd", "arrow plain text", "json"):
