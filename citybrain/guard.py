@@ -127,8 +127,9 @@ class LampGuard:
 
         Making one takes seconds in a large city, most of them for tables that have not changed.
         """
-        for kept, value in zip(self._memory, self._fresh_memory(time), strict=True):
-            np.copyto(kept, value)
+        fresh = self._fresh_memory(time)
+        for name in fresh._fields:
+            np.copyto(getattr(self._memory, name), getattr(fresh, name))
         self._face.lamp_char[:] = 0
         self._tick = TENTHS_PER_SECOND
         self._lamps = self._look(time)
