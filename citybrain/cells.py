@@ -35,6 +35,8 @@ HEADWAY = (2.51, 2.13, 1.95, 1.83, 1.76)
 USUAL_START_LOSS = 1.0
 """Start-up loss before any was measured [s]: half of the Highway Capacity Manual's, since the first front stands at the
 line and only has to cross it."""
+USUAL_FEELS = 0.7
+"""Share of standing vehicles that a stop loop feels, before any was seen: too few to rely on it."""
 FIRST_DEMAND = 0.03
 """Flow of an entry lane before anything is known [veh/s]."""
 USUAL_TURN = {Turn.STRAIGHT: 0.6, Turn.LEFT: 0.2, Turn.RIGHT: 0.2, Turn.UTURN: 0.01}
@@ -213,6 +215,8 @@ def make_belief(network: Network, layout: Layout) -> Belief:
         covered=np.full(n_l, -1.0),
         gate_free=np.full(n_l, -1.0),
         head_free=np.full(n_l, -1.0),
+        feels=np.full(n_l, USUAL_FEELS),
+        head_stood=np.zeros(n_l),
         green_age=np.full(n_l, -1.0),
         head_seen=np.full(n_l, LONG_AGO),
         last_departure=np.full(n_l, LONG_AGO),

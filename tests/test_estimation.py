@@ -352,6 +352,49 @@ def test_vehicle_departs_whichever_end_of_its_pulse_comes_first(order: tuple[int
     assert street.state.vehicles[0] < 0.3
 
 
+@pytest.mark.parametrize("feels", [True, False])
+def test_queue_that_the_stop_loop_does_not_feel_dissolves_if_it_felt_others(feels: bool) -> None:
+    street = Street(sensors(STOP, ADVANCE))
+    for _ in range(8):
+        street.tick(PULSE_ADVANCE)
+        street.ticks(6)
+        street.tick([(0, 0.5, True)] if feels else [])
+        street.ticks(5)
+        street.show(Aspect.PROTECTED)
+        street.tick([(0, 0.9, False)] if feels else [(0, 0.5, True), (0, 0.9, False)])
+        street.ticks(9)
+        street.show(Aspect.RED)
+    queue_up(street, 3)
+    assert street.state.queue[0] > 2.0
+    state = street.ticks(30)
+    assert state.queue[0] < 0.5 if feels else state.queue[0] > 2.0
+
+
+def test_queue_whose_first_vehicle_stands_on_the_stop_loop_stays() -> None:
+    street = Street(sensors(STOP, ADVANCE))
+    street.estimator._memory.belief.feels[:] = 1.0
+    queue_up(street, 3)
+    street.tick([(0, 0.5, True)])
+    assert street.ticks(40).queue[0] > 2.0
+
+
+@FEW
+@given(seed=st.integers(0, 2**32 - 1))
+def test_clearing_of_heads_matches_its_twin(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    estimator = LaneEstimator(small_network(), small_signals(), sensors(STOP, ADVANCE))
+    layout, belief = estimator._street.layout, estimator._memory.belief
+    c = layout.cell_ptr[0]
+    belief.content[c] = belief.standing[c] = before = rng.uniform(0.1, 3.0)
+    belief.feels[0], belief.head_free[0] = rng.uniform(0.6, 1.0), rng.choice([-1.0, 3.0, 9.0, 30.0])
+    belief.head_stood[0], belief.gate_free[0] = rng.choice([0.0, 9.0, 30.0]), rng.choice([-1.0, 5.0, 30.0])
+    figures = [float(x[0]) for x in (belief.feels, belief.head_stood, belief.head_free, belief.gate_free)]
+    lanes.clear_heads(100.0, layout, belief)
+    expected = slow.head_left(before, figures[0], figures[1] + 1.0, figures[2], figures[3], int(layout.gate[0]))
+    assert belief.content[c] == pytest.approx(expected)
+    assert belief.standing[c] == pytest.approx(expected)
+
+
 @FEW
 @given(seed=st.integers(0, 2**32 - 1))
 def test_states_keep_their_bounds_and_are_never_written_again(seed: int) -> None:

@@ -38,6 +38,10 @@ LATE_STOP = 1.5
 """A vehicle that crosses the loop this long after the end of green is still leaving [s]."""
 STOPPED_ON_LOOP = 3.0
 """A vehicle counted as leaving that still covers the stop loop after this has not left [s]."""
+FROM_STANDSTILL = 3.0
+"""Who reaches a free stop loop so soon after the begin of green may have stood just short of it [s]."""
+FEELS_GAIN = 0.1
+"""Weight of a vehicle in the share of standing ones that a stop loop feels."""
 OLDEST_FRAME = 3.0
 """Frames older than this correct nothing [s]."""
 STANDING_SPEED = 1.4
@@ -213,7 +217,7 @@ def take_pulses(
             if on:
                 belief.departures[l] += _stop_on(loops, x, t, late, double, green, l, belief)
             else:
-                belief.departures[l] += _stop_off(loops, x, t)
+                belief.departures[l] += _stop_off(loops, x, t, l, belief)
         else:
             if on and not double:
                 belief.crossings[l] += 1.0
@@ -285,6 +289,12 @@ def _stop_on(loops: Loops, x: int, t: float, late: bool, double: bool, green: bo
     # The end of the last pulse was lost: its vehicle has left all the same.
     departed = 1.0 if loops.is_on[x] and not loops.counted[x] else 0.0
     if green:
+        if (
+            not loops.is_on[x]
+            and t - belief.green_from[l] < FROM_STANDSTILL
+            and loops.on_time[x] < belief.green_from[l]
+        ):
+            belief.feels[l] -= FEELS_GAIN * belief.feels[l]
         _learn_headway(loops, x, t, l, belief)
     loops.is_on[x] = True
     loops.on_time[x] = t
@@ -293,7 +303,7 @@ def _stop_on(loops: Loops, x: int, t: float, late: bool, double: bool, green: bo
 
 
 @kernel
-def _stop_off(loops: Loops, x: int, t: float) -> float:
+def _stop_off(loops: Loops, x: int, t: float, l: int, belief: Belief) -> float:
     """Departures that follow from a vehicle that leaves the stop loop."""
     if not loops.is_on[x] or t < loops.on_time[x]:
         return 0.0
@@ -302,6 +312,8 @@ def _stop_off(loops: Loops, x: int, t: float) -> float:
     if loops.counted[x]:
         return 0.0
     loops.position[x] = 1
+    if t - loops.on_time[x] > STOPPED_ON_LOOP:
+        belief.feels[l] += FEELS_GAIN * (1.0 - belief.feels[l])
     return 1.0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citybrain_kernels.accelerate import kernel
-from citybrain_kernels.lanes import PERMISSIVE, PROTECTED, Belief, Bytes, Layout
+from citybrain_kernels.lanes import HEAD_SIGHT, PERMISSIVE, PROTECTED, Belief, Bytes, Layout
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -21,8 +21,6 @@ HEAD_STANDS = 0.35
 BLOCKED_AFTER = 6.0
 """A lane is blocked when its head stands in protected green for this long [s]; starting up takes two or three."""
 LEAST_HELD = 0.5
-HEAD_MEMORY = 2.0
-"""A vehicle that a camera saw stand at the line stands there for so long [s]."""
 EVIDENCE_MEMORY = 30.0
 """Time in which confidence decays to a third [s]."""
 LEAST_WEIGHT = 1e-3
@@ -141,7 +139,7 @@ def watch_heads(
                 protected = protected or aspect[g] == PROTECTED
                 gives_way = gives_way or aspect[g] == PERMISSIVE
         since = max(belief.green_from[l], belief.last_departure[l])
-        seen = now - belief.head_seen[l] <= HEAD_MEMORY or (layout.stop_loop[l] and belief.head_free[l] < 0.0)
+        seen = now - belief.head_seen[l] <= HEAD_SIGHT or (layout.stop_loop[l] and belief.head_free[l] < 0.0)
         held = protected and not gives_way and seen and now - since >= BLOCKED_AFTER
         out_wait[a] = head_wait[a]
         out_blocked[a] = held and queue[l] >= LEAST_HELD

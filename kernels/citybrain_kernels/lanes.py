@@ -49,6 +49,12 @@ NOTHING = 1e-4
 """Contents below this are none [veh]; it also keeps them from numbers that processors are slow with."""
 GAP_OUT = 2.5
 """A stop loop that is free for longer than this during green says that no queue stands there [s]."""
+NOBODY_STANDS = 6.0
+"""A stop loop that is free at red for so long, while vehicles are believed to stand there, says that none does [s]."""
+FEELS = 0.8
+"""Such a loop is heeded if it lately felt this share of the vehicles that stood."""
+HEAD_SIGHT = 2.0
+"""A vehicle that a camera saw stand at the line stands there for so long [s]."""
 START_RATE = 0.6
 """Share of the saturation rate in the first second of green; it is full after eight."""
 
@@ -128,6 +134,8 @@ class Belief(NamedTuple):
     covered : [L] seconds that the advance loop has been covered; -1 while it is free.
     gate_free : [L] seconds that it has been free; -1 while it is covered, or where there is none.
     head_free : [L] seconds that the stop-line loop has been free; -1 while it is covered.
+    feels : [L] share of standing vehicles that it lately felt.
+    head_stood : [L] seconds that vehicles have been believed to stand in the last cell at red.
     green_age : [L] seconds that all movements of the lane have had protected green; -1 otherwise.
     head_seen : [L] time when a camera last saw a vehicle stand at the lane's end [s].
     last_departure : [L] time of the last departure [s].
@@ -167,6 +175,8 @@ class Belief(NamedTuple):
     covered: Floats
     gate_free: Floats
     head_free: Floats
+    feels: Floats
+    head_stood: Floats
     green_age: Floats
     head_seen: Floats
     last_departure: Floats
@@ -248,6 +258,7 @@ def move_lanes(now: float, seconds: float, steps: int, layout: Layout, belief: B
         enter(layout, belief)
         move_on(layout, belief)
         watch_tails(now - (steps - 1 - k), layout, belief)
+        clear_heads(now - (steps - 1 - k), layout, belief)
         learn_demand(now - (steps - 1 - k), seconds, layout, belief)
         belief.departures[:] = 0.0
         belief.crossings[:] = 0.0
@@ -468,6 +479,33 @@ def watch_tails(now: float, layout: Layout, belief: Belief) -> None:
             belief.over[l] += 1.0
             # What crossed the loop unforeseen came out of the hidden queue: later arrivals do not pay for it.
             belief.debt[l] = 0.0
+
+
+@kernel
+def clear_heads(now: float, layout: Layout, belief: Belief) -> None:
+    """Let queues dissolve that stand at red where a stop loop, which feels standing vehicles, stays free.
+
+    Whoever stands further back would have moved up to the line. What stays is the chance that somebody stands there
+    unfelt.
+
+    Parameters
+    ----------
+    now : [s].
+    belief : ``head_stood`` [s], ``content`` and ``standing`` are updated.
+    """
+    for l in range(len(layout.stop_loop)):
+        c = layout.cell_ptr[l]
+        red = belief.green_from[l] < belief.green_to[l]
+        stands = layout.stop_loop[l] and red and belief.standing[c] > NOTHING
+        belief.head_stood[l] = belief.head_stood[l] + 1.0 if stands else 0.0
+        if min(belief.head_stood[l], belief.head_free[l]) <= NOBODY_STANDS or belief.feels[l] < FEELS:
+            continue
+        # Who crossed the advance loop lately may still be on the way; who was seen is there.
+        coming = layout.gate[l] > 0 and belief.gate_free[l] < layout.gate[l] + NOBODY_STANDS
+        if not coming and now - belief.head_seen[l] > HEAD_SIGHT:
+            unfelt = 1.0 - belief.feels[l]
+            belief.content[c] -= (1.0 - LATE_DECAY) * max(0.0, belief.content[c] - unfelt)
+            belief.standing[c] = min(belief.standing[c], belief.content[c])
 
 
 @kernel

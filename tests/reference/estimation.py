@@ -65,6 +65,14 @@ def move_on(lane: Lane, outflow: float, inflow: float, crossings: float, loop_fr
     lane.content[-1] += inflow
 
 
+def head_left(content: float, feels: float, stood: float, loop_free: float, crossed: float, gate: int) -> float:
+    """Vehicles left in the last cell of a red lane that no camera sees; times in s, ``stood`` with this second."""
+    believes_loop = feels >= k.FEELS and loop_free > k.NOBODY_STANDS and stood > k.NOBODY_STANDS
+    if not believes_loop or (gate and crossed < gate + k.NOBODY_STANDS):
+        return content
+    return content - (1 - k.LATE_DECAY) * max(0.0, content - (1 - feels))
+
+
 def correct(content: list[float], seen: list[float], in_sight: int) -> list[float]:
     """New contents after a frame: first vehicles one cell off are moved, then surplus and lack are corrected."""
     content, seen = list(content), list(seen)
