@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.faults_found import cells, found_in
 from benchmarks.headline import markdown, teller
-from benchmarks.page import ROOT, SENSING, write_section
+from benchmarks.page import ROOT, SENSING, command_line, write_section
 from citybrain.errors import CityBrainError, InputError
 from citybrain_sim.comparison import compare
 from citybrain_sim.fault_profiles import LEVELS, fault_levels, make_fault
@@ -60,7 +60,7 @@ def main() -> None:
     what = f"{options.seeds} seed{'s' * (options.seeds > 1)}, sensors `{options.sensors}`"
     write_section(
         f"The planner through sick sensors, `{options.sensors}`",
-        "python -m benchmarks.faults",
+        command_line("benchmarks.faults"),
         delays(options.scenarios, keys, runs, fixed, results, what),
         page=SENSING,
     )
@@ -70,7 +70,7 @@ def main() -> None:
     }
     write_section(
         f"Sick sensors found, `{options.sensors}`",
-        "python -m benchmarks.faults",
+        command_line("benchmarks.faults"),
         findings(folders, f"{', '.join(options.scenarios)}; {what}"),
         page=SENSING,
     )

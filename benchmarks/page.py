@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +21,11 @@ Every section is written by the command that it names. What the sensors are, and
 [sensors.md](sensors.md). What a delay is, and what a simulation does not show: [evidence.md](evidence.md).
 """,
 }
+
+
+def command_line(module: str) -> str:
+    """Say how this process was called, options included: a section names the command that writes it."""
+    return shlex.join(["python", "-m", module, *sys.argv[1:]])
 
 
 def write_section(title: str, command: str, body: str, page: Path = SERVICE) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.headline import markdown, teller
-from benchmarks.page import ROOT, SENSING, write_section
+from benchmarks.page import ROOT, SENSING, command_line, write_section
 from citybrain.errors import CityBrainError
 from citybrain_sim.comparison import SummaryRow, compare, plan_runs, summarise
 from citybrain_sim.runs import ORACLE
@@ -53,7 +53,10 @@ def main() -> None:
         f"over maps: {', '.join(f'`{name}` at most {ratio:.2f}' for name, ratio in WANTED.items())}."
     )
     write_section(
-        "What sensing costs", "python -m benchmarks.sensing_cost", "\n\n".join([legend, body, *left_out]), page=SENSING
+        "What sensing costs",
+        command_line("benchmarks.sensing_cost"),
+        "\n\n".join([legend, body, *left_out]),
+        page=SENSING,
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,3 +26,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         module = getattr(item, "module", None)
         if module is not None and verdicts.setdefault(module, _runs_kernels(module)):
             item.add_marker(pytest.mark.kernel)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """Start a PostgreSQL of the module's own."""
+    server = PostgresServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Place for a store: a folder, then a schema of a real server."""
+    if request.param == "sqlite":
+        return str(tmp_path / "data")
+    server: PostgresServer = request.getfixturevalue("server")
+    return server.new_schema()

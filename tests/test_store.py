@@ -21,21 +21,6 @@ from tests.postgres_server import PostgresServer
 from tests.store_helpers import draft, numbered, tick, until
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    yield server
-    server.remove()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path / "data")
-    server: PostgresServer = request.getfixturevalue("server")
-    return server.new_schema()
-
-
 @pytest.fixture
 def store(location: str) -> Iterator[Store]:
     with open_store(location) as store:

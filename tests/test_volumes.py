@@ -23,7 +23,6 @@ from citybrain.storage.audit import audit
 from citybrain.storage.ledger import NewEntry, verify
 from citybrain.storage.sealing import DAY
 from citybrain.storage.store import NewPlan, Store, TickRecord, open_store
-from tests.postgres_server import PostgresServer
 from tests.store_helpers import until
 
 EVER = 2**40
@@ -72,21 +71,6 @@ def contents(store: Store) -> list[Any]:
         store.plans_told(ledger),
         found,
     ]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    yield server
-    server.remove()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path / "data")
-    server: PostgresServer = request.getfixturevalue("server")
-    return server.new_schema()
 
 
 @pytest.fixture
