@@ -16,9 +16,9 @@ import pytest
 
 from citybrain.cabinet import Cabinet, Mode
 from citybrain.cabinet.event_files import EventFile
-from citybrain.cabinet.events import Code, Coordination, Event, UnitControl
 from citybrain.cabinet.tables import read_tables
 from citybrain.errors import ContractError, InputError
+from citybrain.events import Code, Coordination, Event, UnitControl
 from citybrain.live.schedules import OwnPattern, carry_on, lay_out
 from citybrain.plans.checker import Checker
 from tests.cabinets import controller_data, make_plan, schedule, with_identity

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citybrain.cabinet import Cabinet, Mode
-from citybrain.cabinet.events import Code, Coordination, Flash
 from citybrain.cabinet.journal import Mode as JournalMode
+from citybrain.events import Code, Coordination, Flash
 from tests.cabinets import Monitor, make_plan, schedule
 from tests.live_street import Loop
 from tests.test_cabinet import some_intersection

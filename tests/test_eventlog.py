@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from citybrain.cabinet.event_files import EventFile
-from citybrain.cabinet.events import Event
 from citybrain.errors import InputError
 from citybrain.eventlog.log import EventLog, Function, read_detectors, read_log
 from citybrain.eventlog.measures import (
@@ -35,6 +34,7 @@ from citybrain.eventlog.measures import (
 )
 from citybrain.eventlog.report import cycle_table
 from citybrain.eventlog.street import street_of
+from citybrain.events import Event
 from citybrain_api.cli import app
 from citybrain_api.tables import console, phases
 

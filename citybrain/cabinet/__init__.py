@@ -4,7 +4,7 @@ Plain Python, no HTTP, no clock of its own. May import plans, clock, errors and 
 """
 
 from citybrain.cabinet.cabinet import Cabinet
-from citybrain.cabinet.events import Event
 from citybrain.cabinet.journal import Mode
+from citybrain.events import Event
 
 __all__ = ["Cabinet", "Event", "Mode"]

@@ -11,11 +11,11 @@ from typing import Any
 
 from citybrain.cabinet.accepted import Accepted, read_accepted
 from citybrain.cabinet.courses import WAY_BACK, Coordinated, Course, Free, Hold, Nothing, Schedule
-from citybrain.cabinet.events import Code, Coordination, Event, UnitControl
 from citybrain.cabinet.journal import Journal, Mode
 from citybrain.cabinet.lamps import Lamps
 from citybrain.cabinet.tables import LETTERS, NEVER, read_tables
 from citybrain.errors import ContractError, InputError
+from citybrain.events import Code, Coordination, Event, UnitControl
 from citybrain.plans.checker import LARGEST, MOST_TEXT, Checker, Refusal
 from citybrain.units import TENTHS_PER_SECOND
 

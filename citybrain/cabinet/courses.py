@@ -10,9 +10,9 @@ import copy
 from collections.abc import Sequence
 from typing import Protocol, Self
 
-from citybrain.cabinet.events import Coordination
 from citybrain.cabinet.lamps import Lamps
 from citybrain.cabinet.tables import NEVER, NO_STAGE, Pattern
+from citybrain.events import Coordination
 
 WAY_BACK = "short_way"
 """Transition to a cabinet's own patterns."""

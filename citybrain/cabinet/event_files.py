@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from citybrain.cabinet.events import Event
 from citybrain.errors import InputError
+from citybrain.events import Event
 
 SCHEMA = pa.schema(
     [

@@ -6,8 +6,8 @@ from collections import deque
 from enum import StrEnum
 
 from citybrain.cabinet.courses import Coordinated, Course
-from citybrain.cabinet.events import Code, Coordination, Event, Flash, UnitControl
 from citybrain.cabinet.tables import Pattern
+from citybrain.events import Code, Coordination, Event, Flash, UnitControl
 from citybrain.units import TENTHS_PER_SECOND
 
 _KEPT = 20_000

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from typing import Any
 
-from citybrain.cabinet.events import Code
 from citybrain.cabinet.tables import LETTERS, NEVER, NO_STAGE, PERMISSIVE, RED, YELLOW, Pattern, Tables
 from citybrain.errors import InputError
+from citybrain.events import Code, begins, cleared, ends, turns_red
 
 _LONG_AGO = -(2**40)
 _START_RED = 60
@@ -243,29 +243,24 @@ class Lamps:
         tables = self._tables
         self.aspect[g] = YELLOW if tables.yellow[g] > 0 else RED
         self.aspect_since[g] = self.green_end[g] = time
-        if tables.pedestrian[g]:
-            self.log(time, Code.PEDESTRIAN_CLEARANCE_BEGIN, g + 1)
-        else:
-            self.log(time, Code.GREEN_END, g + 1)
+        self._tell(time, ends(pedestrian=tables.pedestrian[g], yellow=tables.yellow[g] > 0), g)
         if tables.yellow[g] > 0:
-            self.log(time, Code.YELLOW_BEGIN, g + 1)
             self._set(time + tables.yellow[g], _YELLOW_ENDS, g)
-        elif not tables.pedestrian[g] and tables.clearance[g] > 0:
-            self.log(time, Code.RED_CLEARANCE_BEGIN, g + 1)
-        if tables.pedestrian[g] or tables.clearance[g] > tables.yellow[g]:
-            self._set(time + tables.clearance[g], _CLEARED, g)
+        self._set(time + tables.clearance[g], _CLEARED, g)
 
     def _end_yellow(self, g: int, time: int) -> None:
         self.aspect[g] = RED
         self.aspect_since[g] = time
-        self.log(time, Code.YELLOW_END, g + 1)
-        if self._tables.clearance[g] > self._tables.yellow[g] and not self._tables.pedestrian[g]:
-            self.log(time, Code.RED_CLEARANCE_BEGIN, g + 1)
+        self._tell(time, turns_red(), g)
 
     def _cleared(self, g: int, time: int) -> None:
         """Note that nothing has to wait for a group any more, unless it is green again."""
         if self.aspect[g] < PERMISSIVE and time == self.green_end[g] + self._tables.clearance[g]:
-            self.log(time, Code.DONT_WALK_BEGIN if self._tables.pedestrian[g] else Code.RED_CLEARANCE_END, g + 1)
+            self._tell(time, cleared(pedestrian=self._tables.pedestrian[g]), g)
+
+    def _tell(self, time: int, codes: tuple[Code, ...], g: int) -> None:
+        for code in codes:
+            self.log(time, code, g + 1)
 
     def _finish(self, time: int) -> None:
         """Show the stage; all its greens begin together."""
@@ -273,6 +268,6 @@ class Lamps:
             if target >= PERMISSIVE:
                 if self.aspect[g] < PERMISSIVE:
                     self.aspect_since[g] = time
-                    self.log(time, Code.WALK_BEGIN if self._tables.pedestrian[g] else Code.GREEN_BEGIN, g + 1)
+                    self._tell(time, begins(pedestrian=self._tables.pedestrian[g]), g)
                 self.aspect[g] = target
         self.changing, self.since = False, time

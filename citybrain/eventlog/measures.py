@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from citybrain.cabinet.events import Code
 from citybrain.eventlog.log import Function
+from citybrain.events import Code
 
 if TYPE_CHECKING:
     from citybrain.eventlog.log import Detector, EventLog

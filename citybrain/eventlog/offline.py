@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from citybrain.cabinet.events import Code
 from citybrain.decisions import LampState
 from citybrain.estimation import LaneEstimator
 from citybrain.eventlog.measures import DETECTOR_OFF, DETECTOR_ON
+from citybrain.events import Code
 from citybrain.observations import ObservationBatch
 from citybrain.signals import Aspect
 from citybrain.units import TENTHS_PER_SECOND

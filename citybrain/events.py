@@ -1,8 +1,9 @@
-"""High-resolution controller events, as signal controllers log them.
+"""High-resolution controller events: the one language in which cabinets, simulated runs and real logs speak of signals.
 
 Codes: J. Sturdevant and others, Indiana Traffic Signal Hi Resolution Data Logger Enumerations, Purdue University 2012
 (https://docs.lib.purdue.edu/jtrpdata/3/), as replaced by the enumerations of the pooled fund study TPF-5(377) in 2019
-(https://docs.lib.purdue.edu/jtrpdata/4/). The phase number of a group is its local number plus one.
+(https://docs.lib.purdue.edu/jtrpdata/4/). The phase number of a group is its local number plus one. What a change of a
+lamp is called is said here once, for cabinets and for runs. Imports nothing of the project.
 """
 
 from __future__ import annotations
@@ -12,10 +13,16 @@ from typing import NamedTuple
 
 
 class Code(IntEnum):
-    """Event codes that a cabinet writes; the parameter in brackets."""
+    """Event codes that are written or read; the parameter in brackets."""
 
     GREEN_BEGIN = 1
     """[phase]"""
+    GAP_OUT = 4
+    """[phase]; green ended because nobody came any more."""
+    MAX_OUT = 5
+    """[phase]; green ended because it had lasted for as long as it may while others wait."""
+    FORCE_OFF = 6
+    """[phase]; green ended because a coordinator, or an engine in its place, ended it."""
     GREEN_END = 7
     """[phase]"""
     YELLOW_BEGIN = 8
@@ -32,6 +39,14 @@ class Code(IntEnum):
     """[phase]"""
     DONT_WALK_BEGIN = 23
     """[phase]"""
+    PEDESTRIAN_CALL = 45
+    """[phase]"""
+    DETECTOR_OFF = 81
+    """[channel]"""
+    DETECTOR_ON = 82
+    """[channel]"""
+    PEDESTRIAN_BUTTON = 90
+    """[channel; of most controllers the phase]"""
     PREEMPT_ENTRY = 105
     """[1]"""
     PREEMPT_EXIT = 111
@@ -92,3 +107,25 @@ class Event(NamedTuple):
     time_ms: int
     code: int
     parameter: int
+
+
+def begins(*, pedestrian: bool) -> tuple[Code, ...]:
+    """Codes of a group that turns green."""
+    return (Code.WALK_BEGIN if pedestrian else Code.GREEN_BEGIN,)
+
+
+def ends(*, pedestrian: bool, yellow: bool) -> tuple[Code, ...]:
+    """Codes of a green that ends, with or without a yellow after it."""
+    if pedestrian:
+        return (Code.PEDESTRIAN_CLEARANCE_BEGIN,)
+    return (Code.GREEN_END, Code.YELLOW_BEGIN if yellow else Code.RED_CLEARANCE_BEGIN)
+
+
+def turns_red() -> tuple[Code, ...]:
+    """Codes of a yellow that ends. Red clearance begins even where it lasts for no time: logs are read by it."""
+    return (Code.YELLOW_END, Code.RED_CLEARANCE_BEGIN)
+
+
+def cleared(*, pedestrian: bool) -> tuple[Code, ...]:
+    """Codes of a group that nothing has to wait for any more."""
+    return (Code.DONT_WALK_BEGIN if pedestrian else Code.RED_CLEARANCE_END,)
