@@ -73,6 +73,7 @@ def run(
     seed: opt.Seed = 1,
     sensors: opt.Sensors = "default",
     faults: opt.Faults = None,
+    incident: opt.Incident = None,
     profile: opt.Timings = None,
     demand: opt.Demand = 1.0,
     instance: opt.Instance = 0,
@@ -90,7 +91,7 @@ def run(
 
         opt.check_seed(seed, "--seed")
         opt.at_least(instance, 0, "--instance")
-        shared = _shared(sensors, profile, demand, protocol, sumo, out)
+        shared = _shared(sensors, incident, profile, demand, protocol, sumo, out)
         shared["faults"] = () if faults is None else read_faults(faults)
         specs = plan_runs([scenario], [controller], [seed], [instance], gui=gui, **shared)
         _carry_out(specs, 1, 1, jobs=1, fresh=fresh, as_json=as_json)
@@ -102,6 +103,7 @@ def compare(
     controllers: opt.Controllers = "fixed,planner",
     seeds: opt.Seeds = "3",
     sensors: opt.Sensors = "default",
+    incident: opt.Incident = None,
     profile: opt.Timings = None,
     demand: opt.Demand = 1.0,
     instances: opt.Instances = 1,
@@ -124,7 +126,7 @@ def compare(
         opt.at_least(instances, 1, "--instances")
         if jobs is not None:
             opt.at_least(jobs, 1, "--jobs")
-        shared = _shared(sensors, profile, demand, protocol, sumo, out)
+        shared = _shared(sensors, incident, profile, demand, protocol, sumo, out)
         specs = plan_runs(scenarios, names, numbers, range(instances), **shared)
         _carry_out(specs, len(numbers), instances, jobs=jobs, fresh=fresh, as_json=as_json)
 
@@ -204,12 +206,21 @@ def version() -> None:
 
 
 def _shared(
-    sensors: str, profile: str | None, demand: float, protocol: str, sumo: Path | None, out: Path
+    sensors: str,
+    incident: str | None,
+    profile: str | None,
+    demand: float,
+    protocol: str,
+    sumo: Path | None,
+    out: Path,
 ) -> dict[str, Any]:
+    from citybrain_sim.incidents import read_incident  # noqa: PLC0415 - heavy
+
     opt.at_least(demand, 0.0, "--demand")
     _check_folder(out)
     return {
         "sensors": sensors,
+        "incident": None if incident is None else read_incident(incident),
         "profile": profile,
         "demand": demand,
         "protocol": protocol,

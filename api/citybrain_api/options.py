@@ -36,6 +36,13 @@ Faults = Annotated[
         help="Make sensors sick: faults by name and level 1 to 5, such as stuck-on:3,late:2, or a .toml file.",
     ),
 ]
+Incident = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|LANE[@FROM-TO]",
+        help="A vehicle breaks down and blocks a lane: a named one, or one drawn by the seed; ten minutes if not said.",
+    ),
+]
 Timings = Annotated[
     str | None,
     typer.Option(

@@ -110,6 +110,7 @@ def _caption(rows: Sequence[SummaryRow], *, brief: bool) -> str:
     if len(sensors) == 1:
         lines.append(f"Sensors: {sensors.pop()}.")
     lines += [f"Faults of sensors: {faults}." for faults in sorted({row.faults for row in rows} - {""})]
+    lines += [f"Incident: {incident}." for incident in sorted({row.incident for row in rows} - {""})]
     if brief:
         lines.append("Travel time, stops and arrivals: in a wider window, or with --json.")
     return "\n".join(lines)

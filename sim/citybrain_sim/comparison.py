@@ -42,7 +42,7 @@ class SummaryRow:
 
     Attributes
     ----------
-    scenario, protocol, sensors, faults, profile, demand, controller, note : what the runs have in common.
+    scenario, protocol, sensors, faults, incident, sumo, profile, demand, controller, note : what the runs share.
     n : number of runs.
     delay_s, delay_low_s, delay_high_s : median of the runs' delays and its 95 % interval [s/veh].
     paired_on : ``instances`` or ``seeds``; empty without runs of the baseline to compare with.
@@ -79,6 +79,8 @@ class SummaryRow:
     engine_time_s: float
     sumo_time_s: float
     faults: str = ""
+    incident: str = ""
+    sumo: str = ""
 
     def document(self) -> dict[str, Any]:
         """Turn into plain types; NaN becomes None."""
@@ -160,21 +162,22 @@ def compare(
 
 
 def summarise(runs: Iterable[RunResult]) -> list[SummaryRow]:
-    """Condense runs to one row per scenario, protocol, sensors, faults, profile, demand and controller, as they appear.
+    """Condense runs to one row per street, sensors, faults and controller, as they appear.
 
-    The baseline is found by scenario, protocol, profile and demand: the clock needs no sensors.
+    The baseline is found by the street (:func:`street`) alone: the clock needs no sensors.
     """
     groups: dict[tuple[Any, ...], list[RunResult]] = defaultdict(list)
     baselines: dict[tuple[Any, ...], dict[tuple[int, int], RunResult]] = defaultdict(dict)
     for run in runs:
-        groups[(*_street(run), run.sensors, run.faults, run.controller)].append(run)
+        groups[(*street(run), run.sensors, run.faults, run.controller)].append(run)
         if run.controller == BASELINE:
-            baselines[_street(run)].setdefault((run.instance, run.seed), run)
-    return [_summary(group, list(baselines[_street(group[0])].values())) for group in groups.values()]
+            baselines[street(run)].setdefault((run.instance, run.seed), run)
+    return [_summary(group, list(baselines[street(group[0])].values())) for group in groups.values()]
 
 
-def _street(run: RunResult) -> tuple[str, str, str, float]:
-    return (run.scenario, run.protocol, run.profile, run.demand)
+def street(run: RunResult) -> tuple[str, str, str, str, float, str]:
+    """Tell what two runs must share to be compared: scenario, protocol, SUMO, timing profile, demand, incident."""
+    return (run.scenario, run.protocol, run.sumo, run.profile, run.demand, run.incident)
 
 
 def _summary(group: Sequence[RunResult], baseline: Sequence[RunResult]) -> SummaryRow:
@@ -221,6 +224,8 @@ def _summary(group: Sequence[RunResult], baseline: Sequence[RunResult]) -> Summa
         engine_time_s=median("engine_time_s"),
         sumo_time_s=median("sumo_time_s"),
         faults=first.faults,
+        incident=first.incident,
+        sumo=first.sumo,
     )
 
 

@@ -22,9 +22,11 @@ from citybrain.randomness import generator
 from citybrain.record_tables import TABLES
 from citybrain.records import Recorder
 from citybrain.units import TENTHS_PER_SECOND, to_tenths
+from citybrain_sim.code_version import code_version
 from citybrain_sim.demand import demand_files
 from citybrain_sim.fault_profiles import label
 from citybrain_sim.faults import FaultBench
+from citybrain_sim.incidents import place_block
 from citybrain_sim.manifest import write_manifest
 from citybrain_sim.runs import ORACLE, ORACLE_NOTE, RunResult, RunSpec, write_result
 from citybrain_sim.site import (
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from citybrain.engine import Engine
     from citybrain.health.estimator import WatchfulEstimator
     from citybrain.measures import TripMeasures, Trips
+    from citybrain_sim.incidents import RoadBlock
     from citybrain_sim.plant import PlantProgress
 
 LOOK_EVERY = 60 * TENTHS_PER_SECOND
@@ -61,7 +64,9 @@ SUMO_PROGRAMS: dict[str, Literal["actuated", "delay_based"]] = {
 }
 
 
-def run_one(spec: RunSpec, on_progress: Callable[[PlantProgress], None] | None = None) -> RunResult:
+def run_one(
+    spec: RunSpec, on_progress: Callable[[PlantProgress], None] | None = None, code: str | None = None
+) -> RunResult:
     """Run one simulation in this process, record it and measure it.
 
     libsumo holds one simulation per process: call it once per process (``comparison`` does).
@@ -70,6 +75,7 @@ def run_one(spec: RunSpec, on_progress: Callable[[PlantProgress], None] | None =
     ----------
     spec : what to run. Whatever is in its folder is replaced.
     on_progress : is told once per simulated minute how far the run has come.
+    code : version of the code, where the caller knows it already.
 
     Raises
     ------
@@ -79,6 +85,7 @@ def run_one(spec: RunSpec, on_progress: Callable[[PlantProgress], None] | None =
         If SUMO fails in mid-run, or its books do not balance. What was recorded until then is readable.
     """
     began = stopwatch()
+    code = code or code_version()  # before anything runs: somebody may edit the code meanwhile
     check_specs([spec])
     street = open_street(spec)
     inputs = input_hashes(spec.scenario)
@@ -91,7 +98,7 @@ def run_one(spec: RunSpec, on_progress: Callable[[PlantProgress], None] | None =
     except Exception as error:
         write_json(spec.folder / "failed.json", {"message": str(error), "traceback": traceback.format_exc()})
         raise
-    write_result(spec, result, inputs, (street.scenario.begin_s, run.end_s))
+    write_result(spec, result, inputs, (street.scenario.begin_s, run.end_s), code)
     return result
 
 
@@ -148,6 +155,8 @@ class _Run:
                 sensors = self._estimator.opinion().documents()
                 health = {"sensors": sensors, "changes": self._estimator.changes()}
                 write_json(self._spec.folder / SENSOR_HEALTH, health)
+            if self._spec.incident is not None:
+                write_json(self._spec.folder / "incident.json", self._plant.incident())
             if self._spec.faults:
                 write_json(self._spec.folder / "faults.json", {"faults": self._faults.truth()})
         finally:
@@ -187,6 +196,8 @@ class _Run:
             wall_time_s=stopwatch() - began,
             folder=str(folder),
             faults=label(spec.faults),
+            incident="" if spec.incident is None else str(spec.incident),
+            sumo=self._plant.sumo_version,
         )
 
     def _look(self, on_progress: Callable[[PlantProgress], None] | None) -> None:
@@ -255,4 +266,13 @@ def _sumo_options(spec: RunSpec, street: Street) -> SumoOptions:
         sumo_binary=spec.sumo_binary,
         route_files=demand_files(street.config, spec.demand, spec.instance, spec.folder),
         extra_files=extra,
+        block=_block(spec, street),
     )
+
+
+def _block(spec: RunSpec, street: Street) -> RoadBlock | None:
+    """Where the incident of a run is; drawn from its seed and instance, whatever the controller."""
+    if spec.incident is None:
+        return None
+    rng = generator(spec.seed, f"incident {spec.instance}")
+    return place_block(spec.incident, street.site.network, street.config.route_files, rng, street.scenario.begin_s)

@@ -12,7 +12,9 @@ from typing import Any
 
 import citybrain
 from citybrain.documents import write_json
+from citybrain_sim.code_version import code_version
 from citybrain_sim.fault_profiles import Fault, label
+from citybrain_sim.incidents import Incident
 
 PROTOCOLS = ("modern", "classic")
 """Departure defaults: SUMO's own of today, or those of 2021 that published results used."""
@@ -42,6 +44,7 @@ class RunSpec:
     sumo_binary : another SUMO than the installed one; None for that.
     gui : show SUMO's window. Changes nothing about the run.
     faults : of sensors, in the order in which they work.
+    incident : a lane that is blocked for a while; None for none.
     """
 
     scenario: str
@@ -56,6 +59,7 @@ class RunSpec:
     sumo_binary: Path | None = None
     gui: bool = False
     faults: tuple[Fault, ...] = ()
+    incident: Incident | None = None
 
     @property
     def runs_in_engine(self) -> bool:
@@ -84,6 +88,7 @@ class RunSpec:
             f"{self.protocol}-{self.sight}-{self.profile or 'default'}-d{self.demand:g}-i{self.instance}-s{self.seed}"
             f"{'' if self.sumo_binary is None else '-sumo' + _digest(str(self.sumo_binary.absolute()))}"
             f"{'-' + label(self.faults) if self.faults else ''}"
+            f"{'' if self.incident is None else '-incident' + _digest(str(self.incident))}"
         )
         return self.out / self.scenario_label / self.controller / name
 
@@ -99,8 +104,9 @@ class RunSpec:
             "demand": self.demand,
             "protocol": self.protocol,
             "sumo_binary": None if self.sumo_binary is None else str(self.sumo_binary),
-            # Left out of runs without faults, so that results of before there were any stay valid.
+            # Left out where there are none, so that a reader of older results finds what he knows.
             **({"faults": [fault.document() for fault in self.faults]} if self.faults else {}),
+            **({"incident": self.incident.document()} if self.incident else {}),
         }
 
     @classmethod
@@ -108,7 +114,13 @@ class RunSpec:
         """Build the request that :meth:`document` describes."""
         binary = document["sumo_binary"]
         faults = tuple(map(Fault.from_document, document.get("faults", ())))
-        plain = {**document, "sumo_binary": None if binary is None else Path(binary), "faults": faults}
+        incident = document.get("incident")
+        plain = {
+            **document,
+            "sumo_binary": None if binary is None else Path(binary),
+            "faults": faults,
+            "incident": None if incident is None else Incident(**incident),
+        }
         return cls(**plain, out=out)
 
 
@@ -132,6 +144,8 @@ class RunResult:
     sumo_time_s, sensor_time_s, wall_time_s : in SUMO, in reading and degrading sensors, in all [s].
     folder : where the records are.
     faults : of sensors, as one word; empty without.
+    incident : as one word; empty without.
+    sumo : what SUMO says of itself.
     """
 
     scenario: str
@@ -163,6 +177,8 @@ class RunResult:
     wall_time_s: float
     folder: str
     faults: str = ""
+    incident: str = ""
+    sumo: str = ""
 
     def document(self) -> dict[str, Any]:
         """Turn into plain types; NaN becomes None."""
@@ -181,7 +197,9 @@ def plain(document: dict[str, Any]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in document.items()}
 
 
-def write_result(spec: RunSpec, result: RunResult, inputs: dict[str, str], window: tuple[float, float]) -> None:
+def write_result(
+    spec: RunSpec, result: RunResult, inputs: dict[str, str], window: tuple[float, float], code: str
+) -> None:
     """Finish a run's folder; the result appears whole or not at all.
 
     Parameters
@@ -189,9 +207,11 @@ def write_result(spec: RunSpec, result: RunResult, inputs: dict[str, str], windo
     spec, result : what was asked for and what came of it.
     inputs : hashes of the scenario's files.
     window : begin and end of what was simulated [s].
+    code : version of the code that ran.
     """
     document = {
         "version": citybrain.__version__,
+        "code": code,
         "spec": spec.document(),
         "inputs": inputs,
         "begin_s": window[0],
@@ -202,11 +222,11 @@ def write_result(spec: RunSpec, result: RunResult, inputs: dict[str, str], windo
 
 
 def finished(spec: RunSpec, inputs: dict[str, str]) -> RunResult | None:
-    """Find the result of an earlier run of exactly this request and these files by this version; None without one."""
+    """Find the result of an earlier run of exactly this request and these files by this code; None without one."""
     try:
         document = json.loads((spec.folder / "result.json").read_text(encoding="utf-8"))
-        expected = (citybrain.__version__, spec.document(), inputs)
-        if (document["version"], document["spec"], document["inputs"]) != expected:
+        expected = (citybrain.__version__, code_version(), spec.document(), inputs)
+        if (document["version"], document["code"], document["spec"], document["inputs"]) != expected:
             return None
         return replace(RunResult.from_document(document["run"]), folder=str(spec.folder))
     except (OSError, ValueError, KeyError, TypeError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from citybrain_sim.plant import PlantProgress
 from citybrain_sim.sensor_model import SensorModel
 from citybrain_sim.sensors import place
 from citybrain_sim.sumo_files import NOWHERE, output_options, read_detectors, silenced, write_loops
+from citybrain_sim.sumo_incident import BreakDown
 from citybrain_sim.sumo_library import gui_binary, known_options, start
 from citybrain_sim.sumo_sensing import CameraReader, LoopReader
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from citybrain.network import Network
     from citybrain.observations import ObservationBatch, SensorTable
     from citybrain.signals import Signals
+    from citybrain_sim.incidents import RoadBlock
     from citybrain_sim.sensors import SensorProfile
     from citybrain_sim.sumo_config import SumoConfig
 
@@ -66,6 +68,7 @@ class SumoOptions:
     sumo_binary : another SUMO than the installed one.
     route_files : instead of the scenario's own.
     extra_files : additional files after the scenario's own.
+    block : a vehicle that breaks down; None for none.
     """
 
     config: SumoConfig
@@ -80,6 +83,7 @@ class SumoOptions:
     sumo_binary: Path | None = None
     route_files: tuple[Path, ...] | None = None
     extra_files: tuple[Path, ...] = ()
+    block: RoadBlock | None = None
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -148,6 +152,7 @@ class SumoPlant:
         self._loops = LoopReader(self._session.api, self._sensors)
         self._cameras = CameraReader(self._session.api, self._sensors, network)
         self._queues = CameraReader(self._session.api, self._sensors, network, SensorKind.CAMERA_COUNT)
+        self._breakdown = None if options.block is None else BreakDown(options.block)
         self._time = to_tenths(options.begin_s)
         self._begun = self._commanded = self._closed = False
         self._arrived = 0
@@ -244,6 +249,10 @@ class SumoPlant:
             vehicle = self._session.api.vehicle
             return np.array([vehicle.getWaitingTime(name) for name in vehicle.getIDList()], dtype=np.float64)
 
+    def incident(self) -> dict[str, Any] | None:
+        """Tell what became of the vehicle that was to break down; None where none was to."""
+        return None if self._breakdown is None else self._breakdown.document()
+
     def close(self) -> None:
         """See :meth:`citybrain_sim.plant.Plant.close`."""
         self._closed = True
@@ -280,6 +289,8 @@ class SumoPlant:
             self._model.feel(*self._loops.read(now))
             self._seconds_in_sumo += stepped - began
             self._seconds_in_sensors += stopwatch() - stepped
+        if self._breakdown is not None:
+            self._breakdown.pass_tick(self._session.api, now)
         began = stopwatch()
         self._model.cameras.look(now, TICK, self._cameras.read())
         self._model.counts.close(now, self._queues.queues() if self._model.counts.due(now) else _NOT_LOOKED_AT)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from citybrain.clock import stopwatch
 from citybrain.errors import CityBrainError, InputError
+from citybrain_sim.code_version import code_version
 from citybrain_sim.experiment import run_one
 from citybrain_sim.runs import RunResult, RunSpec
 
@@ -64,6 +65,7 @@ def run_all(specs: Iterable[RunSpec], jobs: int, on_event: Callable[[RunEvent], 
     result they count as unfinished) and the error goes on.
     """
     context = _context()
+    code = code_version()
     waiting = deque(specs)
     alive: dict[Connection, tuple[RunSpec, BaseProcess]] = {}
     try:
@@ -71,7 +73,7 @@ def run_all(specs: Iterable[RunSpec], jobs: int, on_event: Callable[[RunEvent], 
             while waiting and len(alive) < jobs:
                 spec = waiting.popleft()
                 ours, theirs = context.Pipe(duplex=False)
-                process: BaseProcess = context.Process(target=_work, args=(spec, theirs))
+                process: BaseProcess = context.Process(target=_work, args=(spec, theirs, code))
                 process.start()
                 theirs.close()
                 alive[ours] = (spec, process)
@@ -117,7 +119,7 @@ def _end(processes: list[BaseProcess]) -> None:
             process.join()
 
 
-def _work(spec: RunSpec, connection: Connection) -> None:
+def _work(spec: RunSpec, connection: Connection, code: str) -> None:
     """Run one simulation and tell the parent; what SUMO prints goes to stderr, stdout belongs to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
@@ -131,7 +133,7 @@ def _work(spec: RunSpec, connection: Connection) -> None:
             connection.send({"progress": progress})
 
     try:
-        connection.send({"result": run_one(spec, report)})
+        connection.send({"result": run_one(spec, report, code)})
     except CityBrainError as error:
         connection.send({"failure": str(error), "refused": isinstance(error, InputError)})
     except Exception as error:  # noqa: BLE001 - a mistake of ours in one run must not stop the others
