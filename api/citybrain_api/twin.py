@@ -70,12 +70,13 @@ def twin_service(
         live = Live.open(site, sensors, controller, store, clock)
         try:
             order = with_keys(order, store, live.intersections, clock.now())
-            reader = make_key(store, Scope.READER, "whoever watches the twin", None, clock.now())
+            watcher = make_key(store, Scope.OPERATOR, "whoever watches the twin", None, clock.now())
             app = make_app(live, settings, make_logger(log_level, log))
             live.start(about_service(order.scenario, controller, order.sensors, order.profile))
             with Served(app, host, port) as served:
                 tell(f"{len(live.intersections)} intersections at {served.url} under {controller}; Ctrl-C stops")
-                tell(f"look with: curl -H 'Authorization: Bearer {reader}' {served.url}/v1/state")
+                tell(f"open the page: {served.url}/#key={watcher}")
+                tell(f"look with: curl -H 'Authorization: Bearer {watcher}' {served.url}/v1/state")
                 yield replace(order, url=served.url, folder=str(folder / "street"))
         finally:
             live.stop()

@@ -98,6 +98,7 @@ class CityFigures:
     severe_minutes : minutes of severe congestion today, of the whole city.
     forecast : [H, 3] of vehicles, delay index, travel time index.
     districts, links : the same by district and link.
+    roads : [E] congestion delay index of every road.
     """
 
     time: int
@@ -113,3 +114,4 @@ class CityFigures:
     forecast: Forecast
     districts: DistrictFigures
     links: LinkFigures
+    roads: FloatArray

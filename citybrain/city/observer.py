@@ -192,6 +192,7 @@ class CityObserver:
                 forecast=self._forecast(CITY_SERIES, CITY_SERIES + n_d),
             ),
             links=self._link_figures(state, link, time, spent),
+            roads=delay_index(spent, free),
         )
 
     def _link_figures(self, state: TrafficState, index: FloatArray, time: FloatArray, spent: FloatArray) -> LinkFigures:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from citybrain.city.districts import usual_districts
@@ -14,6 +17,9 @@ from citybrain_api.service.door import Door
 from citybrain_api.service.keys import KeyRing
 from citybrain_api.service.logs import make_logger
 from citybrain_api.service.openapi import DescribedApp
+from citybrain_api.service.page_feed import MODES, PageFeed
+from citybrain_api.service.page_files import page_router
+from citybrain_api.service.routes.page import Packed
 from citybrain_api.service.settings import ServiceSettings
 from citybrain_api.service.views import Views
 
@@ -27,8 +33,16 @@ class LiveApp(DescribedApp):
     """All routes, with the door in front of them."""
 
     def __init__(self, shared: Service) -> None:
-        super().__init__(lifespan=shared.running)
-        self.state.service = shared
+        feed = PageFeed(shared)
+
+        @contextlib.asynccontextmanager
+        async def running(app: FastAPI) -> AsyncIterator[None]:
+            async with shared.running(app), feed.watching():
+                yield
+
+        super().__init__(lifespan=running)
+        self.state.service, self.state.feed, self.state.street = shared, feed, Packed(shared.live.site)
+        self.include_router(page_router({"kind": "live", "modes": MODES, "time_zone": shared.live.settings.time_zone}))
         problems.install(self)
         self._door = Door(super().__call__, shared)
 

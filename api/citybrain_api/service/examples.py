@@ -121,3 +121,9 @@ TICK_EVENT = (
     f'"mode":"adaptive","stage":0,"changing":false,"since":{NOW - 50}}}],'
     '"lanes":{"vehicles":[0.0,4.0],"queue":[0.0,4.0],"confidence":[0.9,0.9]}}\n\n'
 )
+FRAME_EVENTS = (
+    'event: hello\ndata: {"scope":"reader","name":"control room","version":"0.1.0"}\n\n'
+    f'event: past\ndata: {{"samples":[[{NOW},4.0,2.0]],"minutes":[]}}\n\n'
+    f'event: frame\ndata: {{"t":{NOW},"vehicles":4.0,"queue":2.0,"confidence":0.9,"alive":1,"plans":1,"minute":null,'
+    '"overrides":[],"ready":[],"whole":{"q":"0i","v":"0t","c":"TT","g":"30","m":"1","x":"00"},"change":{}}\n\n'
+)

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 import citybrain
 from citybrain.intake.posted import FORMAT
 from citybrain_api.service.problems import Problem
-from citybrain_api.service.routes import city, field, operations, people, plans, sensors
+from citybrain_api.service.routes import city, field, operations, page, people, plans, sensors
 
 ABOUT = """How the street talks to the engine: controllers poll lawful plans, field devices post observations, people
 look and override.
@@ -109,7 +109,7 @@ class DescribedApp(FastAPI):
             **options,
         )
         # The last route of `people` takes any intersection's name, so that router comes last.
-        for room in (plans, field, operations, city, sensors, people):
+        for room in (plans, field, operations, city, sensors, page, people):
             self.include_router(room.router)
 
     def openapi(self) -> dict[str, Any]:
