@@ -40,32 +40,49 @@ class TripEnd(IntEnum):
     NOT_INSERTED = 2
 
 
+POLLUTANTS = ("co2", "co", "hc", "nox", "pmx", "fuel")
+"""What a vehicle emits and burns, in the order of ``Trips.emissions``."""
+
+
 @dataclass(frozen=True)
 class Trips:
     """Every vehicle that was due to depart in the window, nobody left out. Index v vehicles, p persons.
 
     Attributes
     ----------
-    vehicle : names.
+    vehicle, kind : names, and names of their types.
     end : [V] ``TripEnd``.
     depart : [V] time of insertion [s]; NaN where the vehicle was never inserted.
-    depart_pos : [V] where on its first road it was inserted [m]; NaN likewise.
+    depart_pos, arrival_pos : [V] where on its first road it was inserted, and where on its last one it arrived [m];
+        NaN where it was or did not.
     delay : [V] control delay: time lost on the road and before insertion [s].
-    travel_time : [V] from insertion to arrival or to the end of the window [s]; NaN likewise.
+    outside : [V] of this, before insertion [s].
+    travel_time : [V] from insertion to arrival or to the end of the window [s]; NaN where never inserted.
+    free_time : [V] what the way driven takes unhindered [s]; NaN likewise.
+    distance : [V] driven [m]; of those on the way without the road they are on.
     stops : [V] how often it came to stand.
     standing : [V] how long it stood (below 0.1 m/s), scheduled stops left out [s].
-    walk_delay : [P] time that persons lost on foot, of those who finished their walks [s].
+    emissions : [V, 6] of ``POLLUTANTS`` [g]; NaN where they were not computed, 0 for those never inserted.
+    walker : names of persons who finished a walk. walk_delay, walk_time : [P] time lost, and time, on foot [s].
     """
 
     vehicle: tuple[str, ...]
+    kind: tuple[str, ...]
     end: NDArray[np.uint8]
     depart: FloatArray
     depart_pos: FloatArray
+    arrival_pos: FloatArray
     delay: FloatArray
+    outside: FloatArray
     travel_time: FloatArray
+    free_time: FloatArray
+    distance: FloatArray
     stops: NDArray[np.int32]
     standing: FloatArray
+    emissions: FloatArray
+    walker: tuple[str, ...]
     walk_delay: FloatArray
+    walk_time: FloatArray
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,11 @@ class TripMeasures:
     queue : mean number of vehicles that stand (below 0.1 m/s) at any one time [veh].
     arrived, running, not_inserted, loaded : vehicles; the last is the sum of the others.
     pedestrian_delay_s : mean time lost over persons who finished a walk [s]; NaN without any.
+    p85_delay_s, longest_delay_s : further figures of the control delay [s].
+    travel_time_index : time on the road over the time that the same ways take unhindered, of everyone inserted.
+    distance_km : driven by all.
+    co2_kg, nox_kg, pmx_kg, fuel_kg : of everyone inserted, finished or not; NaN where not computed.
+    pedestrian_p95_s, pedestrian_longest_s : further figures of the delay of pedestrians [s].
     """
 
     delay_s: float
@@ -93,6 +115,16 @@ class TripMeasures:
     not_inserted: int
     loaded: int
     pedestrian_delay_s: float
+    p85_delay_s: float
+    longest_delay_s: float
+    travel_time_index: float
+    distance_km: float
+    co2_kg: float
+    nox_kg: float
+    pmx_kg: float
+    fuel_kg: float
+    pedestrian_p95_s: float
+    pedestrian_longest_s: float
 
 
 def measure_trips(trips: Trips, window_s: float) -> TripMeasures:
@@ -105,6 +137,9 @@ def measure_trips(trips: Trips, window_s: float) -> TripMeasures:
     """
     counts = np.bincount(trips.end, minlength=len(TripEnd))
     inserted = trips.end != TripEnd.NOT_INSERTED
+    free = float(trips.free_time[inserted].sum())
+    lost = float((trips.delay - trips.outside)[inserted].sum())
+    burnt = dict(zip(POLLUTANTS, (trips.emissions.sum(axis=0) / 1000.0).tolist(), strict=True))
     return TripMeasures(
         delay_s=_mean(trips.delay),
         median_delay_s=percentile(trips.delay, 50.0),
@@ -117,6 +152,16 @@ def measure_trips(trips: Trips, window_s: float) -> TripMeasures:
         not_inserted=int(counts[TripEnd.NOT_INSERTED]),
         loaded=len(trips.vehicle),
         pedestrian_delay_s=_mean(trips.walk_delay),
+        p85_delay_s=percentile(trips.delay, 85.0),
+        longest_delay_s=percentile(trips.delay, 100.0),
+        travel_time_index=(free + lost) / free if free > 0.0 else float("nan"),
+        distance_km=float(trips.distance[inserted].sum()) / 1000.0,
+        co2_kg=burnt["co2"],
+        nox_kg=burnt["nox"],
+        pmx_kg=burnt["pmx"],
+        fuel_kg=burnt["fuel"],
+        pedestrian_p95_s=percentile(trips.walk_delay, 95.0),
+        pedestrian_longest_s=percentile(trips.walk_delay, 100.0),
     )
 
 

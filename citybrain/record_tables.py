@@ -6,44 +6,21 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-NAME = pa.dictionary(pa.int32(), pa.string())
-"""Names of lanes, sensors, intersections: stored once per row group, read as strings."""
+from citybrain.measure_tables import EVENT_TABLES, TRIP_TABLES
+from citybrain.tables import NAME, Column, Table
 
-
-@dataclass(frozen=True)
-class Column:
-    """One column: name, Arrow type, unit (empty where it has none), meaning."""
-
-    name: str
-    type: pa.DataType
-    unit: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """One Parquet file: what its rows are, and its columns."""
-
-    rows: str
-    columns: tuple[Column, ...]
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Arrow schema of the file."""
-        return pa.schema([pa.field(column.name, column.type) for column in self.columns])
-
+__all__ = ["ENGINE_TABLES", "TABLES", "Column", "Table", "page"]
 
 _TIME = Column("time", pa.float64(), "s", "time of the tick")
 _ARRIVED = Column("arrived", pa.float64(), "s", "tick at which the row reached the engine")
 _SENSOR = Column("sensor", NAME, "", "sensor (`sensors.json`)")
 _INTERSECTION = Column("intersection", NAME, "", "intersection")
 
-TABLES: dict[str, Table] = {
+ENGINE_TABLES: dict[str, Table] = {
     "observations_loops": Table(
         "an event of a loop, in order of arrival",
         (
@@ -217,18 +194,9 @@ TABLES: dict[str, Table] = {
             Column("delay", pa.float64(), "s/veh", "mean control delay so far; NaN: not known"),
         ),
     ),
-    "movements": Table(
-        "a signalised movement between two roads, over the whole run, from the simulator's own routes",
-        (
-            Column("from_road", pa.string(), "", "road that the movement leaves"),
-            Column("to_road", pa.string(), "", "road that it enters"),
-            Column("vehicles", pa.int32(), "veh", "vehicles that took it or waited for it"),
-            Column("mean_delay", pa.float64(), "s/veh", "time lost on the approach road; NaN: nobody came"),
-            Column("p95_delay", pa.float64(), "s/veh", "its 95th percentile"),
-            Column("longest_delay", pa.float64(), "s", "the longest of all"),
-        ),
-    ),
 }
+"""What the engine writes, tick by tick."""
+TABLES: dict[str, Table] = {**ENGINE_TABLES, **EVENT_TABLES, **TRIP_TABLES}
 """File name without ``.parquet`` -> its table."""
 
 _HEAD = """# Records of a run
@@ -249,7 +217,8 @@ This page is made from `citybrain/record_tables.py` by `python -m citybrain.reco
 | `result.json` | the measures; written last, so a folder that has it holds a finished run |
 | `failed.json` | instead of it, where the run failed: the message. The tables hold what was recorded until then |
 
-Runs of SUMO's own controllers have no engine, and so none of the tables but `movements.parquet`.
+Runs of SUMO's own controllers have no engine: of the tables they have those from `events.parquet` on, without
+detectors. What the measures mean: [measures.md](measures.md).
 """
 
 

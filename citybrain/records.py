@@ -16,7 +16,7 @@ from citybrain.city.columns import CityColumns
 from citybrain.city.districts import usual_districts
 from citybrain.city.observer import CityObserver
 from citybrain.decisions import Rule
-from citybrain.record_tables import TABLES
+from citybrain.record_tables import ENGINE_TABLES, TABLES
 from citybrain.units import TENTHS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ TICKS_PER_ROW_GROUP = 300
 SHARES_EVERY = 600
 """Tenths of a second between two records of turning shares."""
 ARRIVALS_SECONDS = 10
-ENGINE_TABLES = tuple(name for name in TABLES if name != "movements")
 
 
 class Recorder:

@@ -23,8 +23,6 @@ from citybrain.cabinet.event_files import EventFile
 from citybrain.errors import InputError
 from citybrain.eventlog.log import EventLog, Function, read_detectors, read_log
 from citybrain.eventlog.measures import (
-    DETECTOR_OFF,
-    DETECTOR_ON,
     RED_MS,
     actuations,
     channels_of,
@@ -34,7 +32,7 @@ from citybrain.eventlog.measures import (
 )
 from citybrain.eventlog.report import cycle_table
 from citybrain.eventlog.street import street_of
-from citybrain.events import Event
+from citybrain.events import Code, Event
 from citybrain_api.cli import app
 from citybrain_api.tables import console, phases
 
@@ -139,7 +137,9 @@ def test_the_estimator_goes_through_the_real_log(sample: Path) -> None:
 
 
 def test_what_happens_with_a_change_of_the_lamps_sees_the_change() -> None:
-    log = log_of(*green_of(2, 10_000, 20_000), (10_000, DETECTOR_ON, 7), (20_000, DETECTOR_ON, 7), (9_000, 82, 7))
+    log = log_of(
+        *green_of(2, 10_000, 20_000), (10_000, 82, 7), (20_000, 82, 7), (9_000, 82, 7)
+    )
     at = actuations(log, "c", np.array([7]))
     assert on_green(log, cycles_of(log, "c", 2), at).tolist() == [False, True, False]
 
@@ -154,7 +154,7 @@ def test_gaps_in_a_detectors_events_are_closed() -> None:
 
 
 def test_cycles_that_are_not_complete_are_not_judged() -> None:
-    early = (5_000, DETECTOR_OFF, 7)
+    early = (5_000, Code.DETECTOR_OFF, 7)
     no_yellow = [(10_000, 1, 2), (24_000, 10, 2)]
     too_soon = green_of(2, 40_000, 50_000)
     next_green = green_of(2, 57_000, 60_000)
@@ -179,7 +179,7 @@ def test_green_is_what_a_walk_through_the_log_says(events: list[tuple[int, int, 
     for _, code, _ in sorted(events):
         if code in {1, 8, 10}:
             shown = code == 1
-        elif code == DETECTOR_ON:
+        elif code == Code.DETECTOR_ON:
             expected.append(shown)
     # codes of one moment are in order in the walk: a yellow that comes with a green ends it there
     assert on_green(log, cycles_of(log, "c", 2), at).tolist() == expected

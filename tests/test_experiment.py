@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from citybrain.errors import InputError, ProfileError, ScenarioError
-from citybrain.record_tables import TABLES
-from citybrain.records import ENGINE_TABLES
+from citybrain.record_tables import ENGINE_TABLES, TABLES
 from citybrain_sim.comparison import Comparison, compare, plan_runs
 from citybrain_sim.runs import ORACLE_NOTE, RunSpec
 from citybrain_sim.site import check_specs

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from citybrain.decisions import Command, LampState, Rule
 from citybrain.measures import (
+    POLLUTANTS,
     Tally,
     TripEnd,
     Trips,
@@ -29,16 +30,26 @@ def trips(*rows: tuple[TripEnd, float, float, int, float]) -> Trips:
     """Build trips of (end, delay, travel time, stops, standing)."""
     table = np.array(rows, dtype=float).reshape(len(rows), 5)
     inserted = table[:, 0] != TripEnd.NOT_INSERTED
+    names = tuple(f"v{k}" for k in range(len(rows)))
+    nowhere = np.where(inserted, 0.0, np.nan)
     return Trips(
-        vehicle=tuple(f"v{k}" for k in range(len(rows))),
+        vehicle=names,
+        kind=("car",) * len(rows),
         end=table[:, 0].astype(np.uint8),
-        depart=np.where(inserted, 0.0, np.nan),
-        depart_pos=np.where(inserted, 0.0, np.nan),
+        depart=nowhere,
+        depart_pos=nowhere,
+        arrival_pos=nowhere,
         delay=table[:, 1],
+        outside=np.where(inserted, 0.0, table[:, 1]),
         travel_time=np.where(inserted, table[:, 2], np.nan),
+        free_time=np.where(inserted, table[:, 2] - table[:, 1], np.nan),
+        distance=np.where(inserted, 500.0, 0.0),
         stops=table[:, 3].astype(np.int32),
         standing=table[:, 4],
+        emissions=np.where(inserted, 100.0, 0.0)[:, None] * np.ones(len(POLLUTANTS)),
+        walker=("p", "q"),
         walk_delay=np.array([4.0, 8.0]),
+        walk_time=np.array([40.0, 80.0]),
     )
 
 
@@ -58,6 +69,11 @@ def test_never_inserted_vehicles_count_with_their_wait() -> None:
     assert measures.queue == pytest.approx(0.2)
     assert (measures.arrived, measures.running, measures.not_inserted, measures.loaded) == (1, 1, 1, 3)
     assert measures.pedestrian_delay_s == 6.0
+    assert measures.pedestrian_longest_s == 8.0
+    assert measures.longest_delay_s == 300.0
+    assert measures.travel_time_index == pytest.approx(100.0 / 70.0)
+    assert measures.distance_km == pytest.approx(1.0)
+    assert measures.co2_kg == measures.fuel_kg == pytest.approx(0.2)
 
 
 def test_nobody_travelled() -> None:

@@ -12,8 +12,8 @@ import pytest
 from citybrain.decisions import PLAN_LENGTH, Command, LampState, Rule, Wish
 from citybrain.documents import network_document, read_sensors, sensors_document, write_json
 from citybrain.randomness import generator
-from citybrain.record_tables import TABLES, page
-from citybrain.records import ENGINE_TABLES, TICKS_PER_ROW_GROUP, Recorder
+from citybrain.record_tables import ENGINE_TABLES, TABLES, page
+from citybrain.records import TICKS_PER_ROW_GROUP, Recorder
 from citybrain.state import HORIZON, TrafficState
 from tests.conftest import ROOT
 from tests.small_world import random_batch, small_network, small_sensors, small_signals

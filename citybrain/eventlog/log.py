@@ -24,6 +24,9 @@ from citybrain.errors import InputError
 
 LOG_COLUMNS = ("TimeStamp", "DeviceId", "EventId", "Parameter")
 CONFIG_COLUMNS = ("DeviceId", "Phase", "Parameter", "Function")
+MORE_COLUMNS = ("Offset", "Extend")
+LONGEST_S = 60.0
+"""Neither of these takes longer [s]."""
 MOST_CODE = 1023
 """Codes above 255 are vendors' own; above this there are none."""
 
@@ -64,20 +67,36 @@ class EventLog:
 
     def of(self, device: str, *codes: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
         """Return times [ms], codes and parameters of one device's events with these codes, or all."""
-        keep = self.device == self.devices.index(device)
-        if codes:
-            keep &= np.isin(self.code, codes)
-        return self.time_ms[keep], self.code[keep], self.parameter[keep]
+        k = self.devices.index(device)
+        mine = slice(*np.searchsorted(self.device, (k, k + 1)).tolist())
+        time, code, parameter = self.time_ms[mine], self.code[mine], self.parameter[mine]
+        if not codes:
+            return time, code, parameter
+        keep = np.isin(code, codes)
+        return time[keep], code[keep], parameter[keep]
+
+    def span(self, device: str) -> tuple[int, int]:
+        """First and last time of a device's events [ms]."""
+        time, _, _ = self.of(device)
+        return int(time[0]), int(time[-1])
 
 
 @dataclass(frozen=True)
 class Detector:
-    """One line of a configuration: a detector's channel, the phase that it serves, and what it is for."""
+    """One line of a configuration: a detector's channel, the phase that it serves, and what it is for.
+
+    Attributes
+    ----------
+    offset_s : what a vehicle needs from the detector to the stop line [s].
+    extend_s : for how long the detector counts as occupied after it was left [s].
+    """
 
     device: str
     phase: int
     channel: int
     function: Function
+    offset_s: float = 0.0
+    extend_s: float = 0.0
 
 
 def read_log(path: Path) -> EventLog:
@@ -122,8 +141,10 @@ def read_log(path: Path) -> EventLog:
     return EventLog(tuple(sorted(names)), in_order[0], in_order[1], in_order[2], in_order[3], rejected)
 
 
-def read_detectors(path: Path) -> tuple[Detector, ...]:
+def read_detectors(path: Path, *, may_be_empty: bool = False) -> tuple[Detector, ...]:
     """Read a detector configuration from ``.parquet`` or ``.csv``.
+
+    Two more columns may be there: ``Offset`` and ``Extend`` [s], as in :class:`Detector`; without them both are 0.
 
     Raises
     ------
@@ -133,7 +154,7 @@ def read_detectors(path: Path) -> tuple[Detector, ...]:
     table = _read(path, CONFIG_COLUMNS)
     known = {function.value.lower(): function for function in Function}
     found = []
-    for number, row in enumerate(table.select(CONFIG_COLUMNS).to_pylist(), start=1):
+    for number, row in enumerate(table.to_pylist(), start=1):
         function = known.get(str(row["Function"]).strip().lower())
         if function is None:
             there = ", ".join(known.values())
@@ -142,10 +163,21 @@ def read_detectors(path: Path) -> tuple[Detector, ...]:
             phase, channel = int(row["Phase"]), int(row["Parameter"])
         except (TypeError, ValueError):
             raise InputError(f"detectors {path}, row {number}: phase and parameter must be numbers: {row}") from None
-        found.append(Detector(str(row["DeviceId"]), phase, channel, function))
-    if not found:
+        offset, extend = (_seconds(row.get(name), f"detectors {path}, row {number}: {name}") for name in MORE_COLUMNS)
+        found.append(Detector(str(row["DeviceId"]), phase, channel, function, offset, extend))
+    if not found and not may_be_empty:
         raise InputError(f"detectors {path}: the file has no row")
     return tuple(sorted(set(found), key=lambda d: (d.device, d.phase, d.function, d.channel)))
+
+
+def _seconds(value: Any, what: str) -> float:
+    try:
+        seconds = 0.0 if value is None else float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0.0 <= seconds <= LONGEST_S:
+        raise InputError(f"{what} must be 0 to {LONGEST_S:g} s, but is {value!r}")
+    return seconds
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 Times = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-DETECTOR_OFF, DETECTOR_ON = 81, 82
 RED_MS = 5000
 """How long into red the stop line is watched."""
 OCCUPIED = 0.8
@@ -88,7 +87,7 @@ def cycles_of(log: EventLog, device: str, phase: int) -> Cycles:
     time, code, parameter = log.of(device, Code.GREEN_BEGIN, Code.YELLOW_BEGIN, Code.RED_CLEARANCE_BEGIN)
     time, code = time[parameter == phase], code[parameter == phase]
     green = time[code == Code.GREEN_BEGIN]
-    last = log.time_ms[log.device == log.devices.index(device)].max(initial=0)
+    _, last = log.span(device)
 
     def only(wanted: int) -> Times:
         found = time[code == wanted]
@@ -103,18 +102,25 @@ def cycles_of(log: EventLog, device: str, phase: int) -> Cycles:
 
 def actuations(log: EventLog, device: str, channels: NDArray[np.int64]) -> Times:
     """Begins of the actuations of some detectors [ms], in order."""
-    time, _, parameter = log.of(device, DETECTOR_ON)
+    time, _, parameter = log.of(device, Code.DETECTOR_ON)
     return time[np.isin(parameter, channels)]
 
 
+def shown_at(log: EventLog, cycles: Cycles, at: Times) -> NDArray[np.int32]:
+    """Tell what the phase showed at these moments, by the code that began it; 0 before the log says.
+
+    ``Code.GREEN_BEGIN``, ``Code.YELLOW_BEGIN`` or ``Code.RED_CLEARANCE_BEGIN``. What happens in the same moment as a
+    change sees the change.
+    """
+    time, code, parameter = log.of(cycles.device, Code.GREEN_BEGIN, Code.YELLOW_BEGIN, Code.RED_CLEARANCE_BEGIN)
+    mine = parameter == cycles.phase
+    out: NDArray[np.int32] = np.append(0, code[mine])[np.searchsorted(time[mine], at, side="right")]
+    return out
+
+
 def on_green(log: EventLog, cycles: Cycles, at: Times) -> NDArray[np.bool_]:
-    """Whether the phase showed green at these moments; what happens in the same moment as a change sees the change."""
-    time, _, parameter = log.of(cycles.device, Code.YELLOW_BEGIN, Code.RED_CLEARANCE_BEGIN)
-    ended = np.unique(time[parameter == cycles.phase])
-    cycle = np.searchsorted(cycles.green, at, side="right") - 1
-    begun = np.append(cycles.green, 0)[cycle]
-    none_since = np.searchsorted(ended, at, side="right") == np.searchsorted(ended, begun, side="left")
-    out: NDArray[np.bool_] = (cycle >= 0) & none_since
+    """Whether the phase showed green at these moments."""
+    out: NDArray[np.bool_] = shown_at(log, cycles, at) == Code.GREEN_BEGIN
     return out
 
 
@@ -123,8 +129,10 @@ def in_cycle(cycles: Cycles, at: Times) -> NDArray[np.int64]:
     return np.searchsorted(cycles.green, at, side="right") - 1
 
 
-def occupied(log: EventLog, device: str, channels: NDArray[np.int64]) -> tuple[Times, NDArray[np.bool_]]:
-    """When any of some detectors became occupied or free.
+def occupied(
+    log: EventLog, device: str, channels: NDArray[np.int64], extend_ms: int = 0
+) -> tuple[Times, NDArray[np.bool_]]:
+    """When any of some detectors became occupied or free, each occupied for ``extend_ms`` after it was left.
 
     Returns
     -------
@@ -133,6 +141,8 @@ def occupied(log: EventLog, device: str, channels: NDArray[np.int64]) -> tuple[T
     times, steps = [], []
     for channel in np.unique(channels):
         time, on = _closed(log, device, int(channel))
+        if extend_ms:
+            time, on = _extended(time, on, extend_ms)
         times.append(time)
         steps.append(np.where(on, 1, -1))
     if not times:
@@ -144,9 +154,9 @@ def occupied(log: EventLog, device: str, channels: NDArray[np.int64]) -> tuple[T
 
 def _closed(log: EventLog, device: str, channel: int) -> tuple[Times, NDArray[np.bool_]]:
     """Events of one detector, with what is missing put in, so that begins and ends alternate."""
-    time, code, parameter = log.of(device, DETECTOR_OFF, DETECTOR_ON)
+    time, code, parameter = log.of(device, Code.DETECTOR_OFF, Code.DETECTOR_ON)
     mine = parameter == channel
-    time, on = time[mine], code[mine] == DETECTOR_ON
+    time, on = time[mine], code[mine] == Code.DETECTOR_ON
     if not len(time):
         return time, on
     gap, twice = np.diff(time), on[1:] == on[:-1]
@@ -160,15 +170,24 @@ def _closed(log: EventLog, device: str, channel: int) -> tuple[Times, NDArray[np
     )
 
 
-def occupancies(log: EventLog, cycles: Cycles, channels: NDArray[np.int64]) -> Occupancies:
+def _extended(time: Times, on: NDArray[np.bool_], by: int) -> tuple[Times, NDArray[np.bool_]]:
+    """End every actuation later, but not after the next begins; begins and ends alternate."""
+    order = np.lexsort((on, time))
+    time, on = time[order].copy(), on[order]
+    following = np.append(time[1:], np.iinfo(np.int64).max)[: len(time)]
+    time[~on] = np.minimum(time[~on] + by, following[~on])
+    return time, on
+
+
+def occupancies(log: EventLog, cycles: Cycles, channels: NDArray[np.int64], extend_ms: int = 0) -> Occupancies:
     """Judge every complete cycle of a phase by its stop-line detectors.
 
     A cycle is complete with one yellow, one end of yellow, five seconds of red before the next green, and detectors
     that had reported before it.
     """
-    moments, state = occupied(log, cycles.device, channels)
+    moments, state = occupied(log, cycles.device, channels, extend_ms)
     barrier = cycles.red + RED_MS
-    last = log.time_ms[log.device == log.devices.index(cycles.device)].max(initial=0)
+    _, last = log.span(cycles.device)
     known = (moments[0] if len(moments) else last) < cycles.green
     complete = known & (cycles.yellow >= 0) & (cycles.red >= 0) & (barrier <= last)
     following = np.append(cycles.green[1:], np.iinfo(np.int64).max) if len(cycles) else cycles.green

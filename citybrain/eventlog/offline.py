@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from citybrain.decisions import LampState
 from citybrain.estimation import LaneEstimator
-from citybrain.eventlog.measures import DETECTOR_OFF, DETECTOR_ON
 from citybrain.events import Code
 from citybrain.observations import ObservationBatch
 from citybrain.signals import Aspect
@@ -86,12 +85,12 @@ def _detections(
     log: EventLog, street: LoggedStreet
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.bool_]]:
     """Sensor, time [s] and kind of all events of the street's detectors, in order of time."""
-    time, code, parameter = log.of(street.device, DETECTOR_OFF, DETECTOR_ON)
+    time, code, parameter = log.of(street.device, Code.DETECTOR_OFF, Code.DETECTOR_ON)
     order = np.argsort(street.channel, kind="stable")
     known = street.channel[order]
     place = np.minimum(np.searchsorted(known, parameter), len(known) - 1)
     mine = known[place] == parameter
-    return order[place[mine]].astype(np.int32), time[mine] / MS, code[mine] == DETECTOR_ON
+    return order[place[mine]].astype(np.int32), time[mine] / MS, code[mine] == Code.DETECTOR_ON
 
 
 def _aspects(

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import shutil
 import traceback
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from citybrain.clock import stopwatch
 from citybrain.documents import write_json
 from citybrain.errors import PlantError
-from citybrain.measures import Tally, is_gridlocked, measure_trips, percentile
+from citybrain.events import Code
+from citybrain.measures import Tally, is_gridlocked, measure_trips
 from citybrain.randomness import generator
-from citybrain.record_tables import TABLES
 from citybrain.records import Recorder
+from citybrain.run_events import RunEvents
 from citybrain.units import TENTHS_PER_SECOND, to_tenths
 from citybrain_sim.code_version import code_version
 from citybrain_sim.demand import demand_files
@@ -28,7 +26,8 @@ from citybrain_sim.fault_profiles import label
 from citybrain_sim.faults import FaultBench
 from citybrain_sim.incidents import place_block
 from citybrain_sim.manifest import write_manifest
-from citybrain_sim.runs import ORACLE, ORACLE_NOTE, RunResult, RunSpec, write_result
+from citybrain_sim.run_tables import write_event_measures, write_trip_measures
+from citybrain_sim.runs import ORACLE, ORACLE_NOTE, SUMO_CONTROLLERS, RunResult, RunSpec, write_result
 from citybrain_sim.site import (
     Street,
     check_specs,
@@ -40,7 +39,7 @@ from citybrain_sim.site import (
 )
 from citybrain_sim.sumo_baselines import write_programs
 from citybrain_sim.sumo_plant import SumoOptions, SumoPlant
-from citybrain_sim.trips import read_approach_delays, read_trips
+from citybrain_sim.trips import read_trips
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 
     from citybrain.engine import Engine
     from citybrain.health.estimator import WatchfulEstimator
-    from citybrain.measures import TripMeasures, Trips
+    from citybrain.measures import TripMeasures
     from citybrain_sim.incidents import RoadBlock
     from citybrain_sim.plant import PlantProgress
 
@@ -58,6 +57,8 @@ LONGEST_RUN_S = 24 * 3600.0
 """A scenario without an end ends with its last vehicle, or after this time [s] where gridlock keeps it from ending."""
 SENSOR_HEALTH = "sensor_health.json"
 """File of a run: what was found of every sensor at the end, and when that changed."""
+ENDS_UNTOLD = ("actuated", *SUMO_CONTROLLERS)
+"""Controllers whose greens end by gaps or maxima, and that do not tell by which. All others force them off."""
 SUMO_PROGRAMS: dict[str, Literal["actuated", "delay_based"]] = {
     "sumo-actuated": "actuated",
     "sumo-delay-based": "delay_based",
@@ -116,6 +117,7 @@ class _Run:
         self._engine: Engine | None = None
         self._estimator: WatchfulEstimator | None = None
         self._recorder: Recorder | None = None
+        self._events: RunEvents | None = None
         self._tally = Tally(site.signals, to_tenths(begin_s))
         self._engine_time_s = 0.0
         self._balance: PlantProgress | None = None
@@ -124,10 +126,15 @@ class _Run:
         try:
             self._faults = FaultBench(spec.faults, site.network, self._plant.sensors, begin_s, spec.seed)
             write_manifest(spec, street, self._plant, profile, inputs)
+            ended_by = None if spec.controller in ENDS_UNTOLD else Code.FORCE_OFF
+            self._events = RunEvents(
+                spec.folder, site.network, site.signals, site.timings, self._plant.sensors, ended_by
+            )
             if spec.runs_in_engine:
                 self._recorder = Recorder(spec.folder, site.network, site.signals, self._plant.sensors)
                 self._estimator = make_estimator(street, self._plant.sensors)
-                self._engine = make_engine(spec, street, self._plant.sensors, (self._recorder,), self._estimator)
+                observers = (self._recorder, self._events)
+                self._engine = make_engine(spec, street, self._plant.sensors, observers, self._estimator)
         except BaseException:
             self._close()
             raise
@@ -145,8 +152,11 @@ class _Run:
                         self._engine_time_s += stopwatch() - began
                     self._tally.count(command)
                     self._plant.apply(command)
-                if self._recorder is not None:
-                    self._recorder.drain()
+                elif self._events is not None:
+                    self._events.shown(batch.time, self._plant.aspects())
+                for recorder in (self._recorder, self._events):
+                    if recorder is not None:
+                        recorder.drain()
                 if (batch.time - to_tenths(self._street.scenario.begin_s)) % LOOK_EVERY == 0:
                     self._look(on_progress)
             self._balance = self._plant.progress()
@@ -175,7 +185,8 @@ class _Run:
         trips = read_trips(folder / "tripinfo.xml", begin_s, self.end_s)
         measures = measure_trips(trips, self.end_s - begin_s)
         self._check_balance(measures)
-        self._write_movements(trips)
+        write_trip_measures(folder, self._street.config.net_file, self._street.site.network, trips, self.end_s)
+        write_event_measures(folder)
         return RunResult(
             scenario=spec.scenario_label,
             controller=spec.controller,
@@ -208,11 +219,11 @@ class _Run:
             on_progress(now)
 
     def _close(self) -> None:
-        try:
-            if self._recorder is not None:
-                self._recorder.close()
-        finally:
-            self._plant.close()
+        with ExitStack() as closing:
+            closing.callback(self._plant.close)
+            for recorder in (self._recorder, self._events):
+                if recorder is not None:
+                    closing.callback(recorder.close)
 
     def _check_balance(self, measures: TripMeasures) -> None:
         """Compare the trips with SUMO's own counts, which leave out vehicles that became due in the last step."""
@@ -227,23 +238,6 @@ class _Run:
                 f"{measures.not_inserted} never inserted; its counts say {counted}. Vehicles were lost: look for "
                 "teleporting, vaporizers or max-depart-delay in the scenario's configuration and take them out"
             )
-
-    def _write_movements(self, trips: Trips) -> None:
-        network = self._street.site.network
-        delays = read_approach_delays(self._spec.folder / "vehroutes.xml", network, trips, self.end_s)
-        rows = [
-            {
-                "from_road": network.edge_id[a],
-                "to_road": network.edge_id[b],
-                "vehicles": len(lost),
-                "mean_delay": sum(lost) / len(lost) if lost else float("nan"),
-                "p95_delay": percentile(np.array(lost), 95.0),
-                "longest_delay": max(lost, default=float("nan")),
-            }
-            for (a, b), lost in delays.items()
-        ]
-        table = pa.Table.from_pylist(rows, schema=TABLES["movements"].schema)
-        pq.write_table(table, self._spec.folder / "movements.parquet", compression="zstd")
 
 
 def _sumo_options(spec: RunSpec, street: Street) -> SumoOptions:

@@ -146,6 +146,11 @@ class RunResult:
     faults : of sensors, as one word; empty without.
     incident : as one word; empty without.
     sumo : what SUMO says of itself.
+    p85_delay_s, longest_delay_s : further figures of the control delay [s].
+    travel_time_index : time on the road over the time that the same ways take unhindered.
+    distance_km : driven by all.
+    co2_kg, nox_kg, pmx_kg, fuel_kg : of all vehicles, finished or not; NaN where not computed.
+    pedestrian_p95_s, pedestrian_longest_s : further figures of the delay of pedestrians [s].
     """
 
     scenario: str
@@ -179,6 +184,16 @@ class RunResult:
     faults: str = ""
     incident: str = ""
     sumo: str = ""
+    p85_delay_s: float = math.nan
+    longest_delay_s: float = math.nan
+    travel_time_index: float = math.nan
+    distance_km: float = math.nan
+    co2_kg: float = math.nan
+    nox_kg: float = math.nan
+    pmx_kg: float = math.nan
+    fuel_kg: float = math.nan
+    pedestrian_p95_s: float = math.nan
+    pedestrian_longest_s: float = math.nan
 
     def document(self) -> dict[str, Any]:
         """Turn into plain types; NaN becomes None."""

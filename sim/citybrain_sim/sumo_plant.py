@@ -23,6 +23,7 @@ from citybrain_sim.sensors import place
 from citybrain_sim.sumo_files import NOWHERE, output_options, read_detectors, silenced, write_loops
 from citybrain_sim.sumo_incident import BreakDown
 from citybrain_sim.sumo_library import gui_binary, known_options, start
+from citybrain_sim.sumo_programs import ASPECTS
 from citybrain_sim.sumo_sensing import CameraReader, LoopReader
 
 if TYPE_CHECKING:
@@ -220,6 +221,19 @@ class SumoPlant:
             for name, state in lamps.items():
                 show(name, state)
 
+    def aspects(self) -> NDArray[np.uint8]:
+        """Ask SUMO for the ``Aspect`` that every signal group shows now [G]; for controllers of SUMO's own."""
+        signals = self._signals
+        out = np.zeros(signals.n_groups, np.uint8)
+        with self._session.talking():
+            for i, name in enumerate(self._network.intersection_id):
+                state = self._session.api.trafficlight.getRedYellowGreenState(name)
+                groups = signals.lamp_group[int(signals.lamp_ptr[i]) : int(signals.lamp_ptr[i + 1])].tolist()
+                for lamp, group in zip(state, groups, strict=True):
+                    if group >= 0:
+                        out[group] = ASPECTS[lamp]
+        return out
+
     def progress(self) -> PlantProgress:
         """How far the run has come. Costs a question to SUMO per vehicle: call it every few seconds, not every tick."""
         with self._session.talking():
@@ -318,6 +332,8 @@ def _command_line(options: SumoOptions, folder: Path, loops: Path, known: frozen
         ("vehroute-output.exit-times", "true"),
         ("vehroute-output.internal", "true"),
         ("vehroute-output.write-unfinished", "true"),
+        # Classes and units of emissions differ between versions: only the installed SUMO computes them.
+        *([("device.emissions.probability", "1")] if known is None else []),
         ("save-state.prefix", str(folder / "state")),
         ("output-prefix", ""),
         ("human-readable-time", "false"),

@@ -12,6 +12,7 @@ How SUMO 1.28 writes the worst off, which is easy to lose (checked against its o
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -19,13 +20,27 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from citybrain.errors import PlantError
-from citybrain.measures import TripEnd, Trips
+from citybrain.measures import POLLUTANTS, TripEnd, Trips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from citybrain.network import Network
+SUMO_POLLUTANTS = ("CO2_abs", "CO_abs", "HC_abs", "NOx_abs", "PMx_abs", "fuel_abs")
+"""``POLLUTANTS`` as SUMO names them [mg]."""
+NUMBERS = (
+    "end",
+    "depart",
+    "depart_pos",
+    "arrival_pos",
+    "delay",
+    "outside",
+    "travel_time",
+    "free_time",
+    "distance",
+    "stops",
+    "standing",
+)
 
 
 def read_trips(tripinfo: Path, begin_s: float, end_s: float) -> Trips:
@@ -41,115 +56,185 @@ def read_trips(tripinfo: Path, begin_s: float, end_s: float) -> Trips:
     PlantError
         If the file is missing or cut off.
     """
-    names: list[str] = []
+    names: list[tuple[str, str]] = []
     rows: list[tuple[float, ...]] = []
-    walks: list[float] = []
+    walks: list[tuple[str, float, float]] = []
     for element in _elements(tripinfo, ("tripinfo", "personinfo")):
         if element.tag == "personinfo":
-            lost = [float(w.get("timeLoss", "0")) for w in element.iter("walk") if float(w.get("arrival", "-1")) >= 0]
-            walks.extend([sum(lost)] if lost else [])
+            done = [walk for walk in element.iter("walk") if float(walk.get("arrival", "-1")) >= 0]
+            lost, took = (sum(float(walk.get(what, "0")) for walk in done) for what in ("timeLoss", "duration"))
+            walks.extend([(element.get("id", ""), lost, took)] if done else [])
             continue
         row = _trip(element, begin_s, end_s)
         if row is not None:
-            names.append(element.get("id", ""))
-            rows.append(row)
-    table = np.array(rows, dtype=np.float64).reshape(len(rows), 7)
+            names.append((element.get("id", ""), element.get("vType", "")))
+            rows.append((*row, *_emissions(element, driven=row[0] != TripEnd.NOT_INSERTED)))
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(NUMBERS) + len(POLLUTANTS))
+    column = {name: table[:, k] for k, name in enumerate(NUMBERS)}
+    end, stops = column.pop("end").astype(np.uint8), column.pop("stops").astype(np.int32)
     return Trips(
-        vehicle=tuple(names),
-        end=table[:, 0].astype(np.uint8),
-        depart=table[:, 1],
-        depart_pos=table[:, 2],
-        delay=table[:, 3],
-        travel_time=table[:, 4],
-        stops=table[:, 5].astype(np.int32),
-        standing=table[:, 6],
-        walk_delay=np.array(walks, dtype=np.float64),
+        vehicle=tuple(name for name, _ in names),
+        kind=tuple(kind for _, kind in names),
+        end=end,
+        stops=stops,
+        emissions=table[:, len(NUMBERS) :],
+        walker=tuple(name for name, *_ in walks),
+        walk_delay=np.array([lost for _, lost, _ in walks], dtype=np.float64),
+        walk_time=np.array([took for *_, took in walks], dtype=np.float64),
+        **column,
     )
 
 
 def _trip(element: ET.Element, begin_s: float, end_s: float) -> tuple[float, ...] | None:
-    """(end, depart, depart position, delay, travel time, stops, standing); None if it was not due in the window."""
+    """Values of ``NUMBERS``; None if the vehicle was not due in the window."""
     depart = float(element.get("depart", "-1"))
     backlog = float(element.get("departDelay", "0"))
     if depart < 0:
         if backlog <= 0 or end_s - backlog < begin_s:
             return None
-        return (TripEnd.NOT_INSERTED, math.nan, math.nan, backlog, math.nan, 0, 0.0)
+        return (TripEnd.NOT_INSERTED, *(math.nan,) * 3, backlog, backlog, *(math.nan,) * 2, 0.0, 0, 0.0)
+    arrived = float(element.get("arrival", "-1")) >= 0
+    lost, duration = float(element.get("timeLoss", "0")), float(element.get("duration", "0"))
     return (
-        TripEnd.ARRIVED if float(element.get("arrival", "-1")) >= 0 else TripEnd.RUNNING,
+        TripEnd.ARRIVED if arrived else TripEnd.RUNNING,
         depart,
         float(element.get("departPos", "0")),
-        float(element.get("timeLoss", "0")) + backlog,
-        float(element.get("duration", "0")),
+        float(element.get("arrivalPos", "0")) if arrived else math.nan,
+        lost + backlog,
+        backlog,
+        duration,
+        max(duration - lost - float(element.get("stopTime", "0")), 0.0),
+        float(element.get("routeLength", "0")),
         int(element.get("waitingCount", "0")),
         float(element.get("waitingTime", "0")),
     )
 
 
-def read_approach_delays(
-    vehroutes: Path, network: Network, trips: Trips, end_s: float
-) -> dict[tuple[int, int], list[float]]:
-    """Time lost on the approach road before each signalised movement.
+def _emissions(element: ET.Element, *, driven: bool) -> tuple[float, ...]:
+    """Values of ``POLLUTANTS`` [g]."""
+    found = element.find("emissions")
+    if found is None:
+        return (math.nan if driven else 0.0,) * len(POLLUTANTS)
+    return tuple(float(found.get(name, "nan")) / 1000.0 for name in SUMO_POLLUTANTS)
 
-    Time on the road less what the speed limit needs for its length. A vehicle that is still on the approach at the end
-    counts with what it has lost so far; one that has not reached it does not count.
+
+Pair = tuple[str, str]
+"""Road that a signalised movement leaves, and road that it enters."""
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What delays of movements are reckoned with.
+
+    Attributes
+    ----------
+    seconds : road or part of a junction -> time over it at the speed limit [s].
+    metres : its length [m].
+    signalised : the pairs of roads between which a signal stands.
+    """
+
+    seconds: Mapping[str, float]
+    metres: Mapping[str, float]
+    signalised: frozenset[Pair]
+
+
+def read_movement_delays(vehroutes: Path, ways: Ways, trips: Trips, end_s: float) -> dict[Pair, list[float]]:
+    """Share out every vehicle's control delay over the signals on its way.
+
+    To a signal belongs what a vehicle loses from where it left the signal before, or from where it was due to be
+    inserted, until it has crossed the junction; behind its last signal also what it loses on the next road. What is
+    lost elsewhere, by vehicles that meet no signal any more, belongs to none. The time that SUMO says a vehicle lost is
+    shared out by the time that it took for every road against the road's speed limit, so that the shares add up to it.
+    Vehicles that are on the way at the end, or that never came in, count for the signal that they have before them.
 
     Parameters
     ----------
     vehroutes : written with ``--vehroute-output.exit-times``, ``.internal`` and ``.write-unfinished``.
-    network : the network that was simulated.
-    trips : of the same run; say when and where a vehicle was inserted.
+    trips : of the same run.
     end_s : end of the window [s].
 
     Returns
     -------
     dict
-        (from road, to road) -> delays [s]; every signalised pair of roads is there, in the network's order.
+        Pair of roads -> control delays [s], one per vehicle and passage; every signalised pair is there.
 
     Raises
     ------
     PlantError
         If the file is missing or cut off.
     """
-    edge = {name: e for e, name in enumerate(network.edge_id)}
-    length = np.zeros(len(edge))
-    speed = np.zeros(len(edge))
-    np.maximum.at(length, network.lane_edge, network.lane_length)
-    np.maximum.at(speed, network.lane_edge, network.lane_speed)
-    signalised = np.flatnonzero(network.move_intersection >= 0)
-    roads = zip(
-        network.lane_edge[network.move_from[signalised]].tolist(),
-        network.lane_edge[network.move_to[signalised]].tolist(),
-        strict=True,
-    )
-    delays: dict[tuple[int, int], list[float]] = {pair: [] for pair in roads}
-    inserted = {
-        name: (depart, pos) for name, depart, pos in zip(trips.vehicle, trips.depart, trips.depart_pos, strict=True)
-    }
+    delays: dict[Pair, list[float]] = {pair: [] for pair in sorted(ways.signalised)}
+    row = {name: v for v, name in enumerate(trips.vehicle)}
     for element in _elements(vehroutes, ("vehicle",)):
         routes = [route for route in element.iter("route") if route.get("exitTimes")]
-        depart, position = inserted.get(element.get("id", ""), (math.nan, math.nan))
-        if not routes or math.isnan(depart):
-            continue
-        for origin, target, entry, leave, start in _legs(routes[-1], depart, position):
-            pair = (edge.get(origin, -1), edge.get(target, -1))
-            if pair in delays:
-                until = leave if leave >= 0 else end_s
-                free = max(length[pair[0]] - start, 0.0) / speed[pair[0]]
-                delays[pair].append(max(until - entry - free, 0.0))
+        v = row.get(element.get("id", ""), -1)
+        if routes and v >= 0:
+            edges = routes[-1].get("edges", "").split()
+            losses = _losses(element, routes[-1], edges, ways, trips, v, end_s)
+            _share_out(edges, losses, float(trips.outside[v]), ways.signalised, delays)
     return delays
 
 
-def _legs(route: ET.Element, depart: float, position: float) -> Iterator[tuple[str, str, float, float, float]]:
-    """(road, next road, entry [s], exit [s] or -1, start on the road [m]) of every road entered, the last left out."""
-    edges = route.get("edges", "").split()
+def _losses(
+    vehicle: ET.Element, route: ET.Element, edges: list[str], ways: Ways, trips: Trips, v: int, end_s: float
+) -> list[float]:
+    """Time lost on every road and part of a junction that a vehicle came to, in order [s]."""
+    if trips.end[v] == TripEnd.NOT_INSERTED:
+        return []
     exits = [float(x) for x in route.get("exitTimes", "").split()]
-    places = [k for k, name in enumerate(edges) if not name.startswith(":")]
-    for k, following in pairwise(places):
-        entry = exits[k - 1] if k else depart
-        if entry < 0:
+    passed = next((k for k, leave in enumerate(exits) if leave < 0), len(exits))
+    took = np.diff([trips.depart[v], *exits[:passed]])
+    free = np.array([ways.seconds.get(name, 0.0) for name in edges[:passed]])
+    for k, cut in ((0, trips.depart_pos[v]), (passed - 1, _left_out(edges[passed - 1], ways, trips.arrival_pos[v]))):
+        if passed and ways.metres.get(edges[k], 0.0) > 0.0:
+            free[k] = max(free[k] - ways.seconds[edges[k]] * cut / ways.metres[edges[k]], 0.0)
+    for name, stood in _stops(vehicle, end_s):
+        k = edges[:passed].index(name) if name in edges[:passed] else -1
+        if k >= 0:
+            took[k] -= stood
+    lost = float(trips.delay[v] - trips.outside[v])
+    if passed == len(edges):
+        scale = float(trips.free_time[v] / free.sum()) if free.sum() > 0.0 else 0.0
+        return [*(took - scale * free).tolist()]
+    before = (took - free).tolist()
+    return [*before, lost - sum(before)]
+
+
+def _left_out(edge: str, ways: Ways, arrival_pos: float) -> float:
+    """How much of its last road a vehicle that arrived did not drive [m]; 0 for those still on the way."""
+    return 0.0 if math.isnan(arrival_pos) else max(ways.metres.get(edge, 0.0) - arrival_pos, 0.0)
+
+
+def _stops(vehicle: ET.Element, end_s: float) -> Iterator[tuple[str, float]]:
+    """Road and length [s] of every scheduled stop that was begun."""
+    for stop in vehicle.iter("stop"):
+        started, ended = (float(stop.get(name, "-1")) for name in ("started", "ended"))
+        if started >= 0.0 and "lane" in stop.attrib:
+            yield stop.attrib["lane"].rpartition("_")[0], (ended if ended >= 0.0 else end_s) - started
+
+
+def _share_out(
+    edges: list[str],
+    losses: list[float],
+    outside: float,
+    signalised: frozenset[Pair],
+    delays: dict[Pair, list[float]],
+) -> None:
+    """Add one vehicle's losses to the movements that they belong to."""
+    roads = [k for k, name in enumerate(edges) if not name.startswith(":")]
+    lost, done = outside, 0
+    latest: Pair | None = None
+    for here, following in pairwise(roads):
+        pair = (edges[here], edges[following])
+        if pair not in signalised:
+            continue
+        lost += sum(losses[done:following])
+        delays[pair].append(lost)
+        if following >= len(losses):
             return
-        yield edges[k], edges[following], entry, exits[k], 0.0 if k else position
+        lost, done, latest = 0.0, following, pair
+    if latest is not None and done < len(losses):
+        delays[latest][-1] += losses[done]
 
 
 def _elements(path: Path, tags: tuple[str, ...]) -> Iterator[ET.Element]:
