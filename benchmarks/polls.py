@@ -40,7 +40,7 @@ from citybrain.clock import WallClock, stopwatch
 from citybrain.intake.posted import Header
 from citybrain.intake.write import post_of, write_arrow
 from citybrain.live.board import Published
-from citybrain.live.service import Live
+from citybrain.live.service import Live, LiveSettings
 from citybrain.observations import ObservationBatch
 from citybrain.storage.store import open_store
 from citybrain_api.service.app import LiveApp, make_app
@@ -82,7 +82,7 @@ def open_app(
         for _, key in made:
             store.add_key(key)
         store.add_key(row)
-    live = Live.open(site, sensors, controller, store, clock)
+    live = Live.open(site, sensors, controller, store, clock, LiveSettings(apart=True))
     settings = ServiceSettings(log_polls=log_polls, rates={**default_rates(), Scope.CONTROLLER: ANY_RATE})
     log = make_logger("info", os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     return make_app(live, settings, log), live, [key for key, _ in made], gateway
@@ -91,7 +91,7 @@ def open_app(
 def serve_ours(pipe: Connection, n: int, *, ticking: bool, log_polls: bool = False, controller: str = "fixed") -> None:
     """Serve the service until it is told to end.
 
-    Sends (url, controllers' keys, gateway's key), and at the end the numbers of ticks and of plans.
+    Sends (url, controllers' keys, gateway's key), and at the end times of ticks [tenths] and the number of plans.
     """
     more_files()
     with tempfile.TemporaryDirectory() as folder:
@@ -105,8 +105,7 @@ def serve_ours(pipe: Connection, n: int, *, ticking: bool, log_polls: bool = Fal
             listener = bind("127.0.0.1", 0)
             pipe.send((url_of(listener), keys, gateway))
             make_server(app, app.state.service.settings).run(sockets=[listener])
-            last = live.store.last_tick()
-            pipe.send((0 if last is None else last.number, live.store.n_plans()))
+            pipe.send(([row[0] for row in live.store.rows("SELECT time FROM ticks")], live.store.n_plans()))
         finally:
             live.stop()
 
@@ -251,8 +250,9 @@ def gateway(url: str, key: str, n: int, stop: Any, pipe: Connection) -> None:
 
 
 class Look(NamedTuple):
-    """The server at a moment: its memory [MiB], and the processor time that it has used [s]."""
+    """The server and its engine's process at a time [tenths]: their memory [MiB], and the processor time used [s]."""
 
+    time: int
     memory_mib: float
     cpu_s: float
 
@@ -303,19 +303,21 @@ def fleet(n: int, seconds: float, controller: str) -> None:
     looks: list[Look] = []
 
     def look() -> None:
-        looks.append(Look(rss_mib(server.pid), cpu_s(server.pid)))
+        both = [server.pid, *engine_of(server.pid)]
+        looks.append(Look(WallClock().now(), sum(map(rss_mib, both)), sum(map(cpu_s, both))))
 
-    began = stopwatch()
     try:
         tally, first_plans_s = uvloop.run(fleet_polls(url, keys, seconds, poster.start, look))
         stop.set()
         posts = ours.recv()
         poster.join()
         server.terminate()
-        served_s, (ticks, plans) = stopwatch() - began, pipe.recv()
+        ticks, plans = pipe.recv()
     finally:
         server.terminate()
         server.join()
+    ticked = sum(looks[0].time < time <= looks[-1].time for time in ticks)
+    memory = ", ".join(f"{one.memory_mib:.0f}" for one in looks)
     cores = (looks[-1].cpu_s - looks[0].cpu_s) / seconds
     told = [
         f"{n} keep-alive connections, one poll a second each, {seconds:g} s, controller `{controller}`. Meanwhile a",
@@ -325,8 +327,8 @@ def fleet(n: int, seconds: float, controller: str) -> None:
         "",
         *fleet_lines(tally, seconds, posts),
         f"- every controller had a plan {first_plans_s:.0f} s after the first poll",
-        f"- {ticks} ticks in {served_s:.0f} s, {plans} plans; the server used {cores:.2f} of the cores",
-        f"- memory of the server every {LOOK_EVERY_S:g} s [MiB]: {', '.join(f'{one.memory_mib:.0f}' for one in looks)}",
+        f"- {ticked} ticks in these {seconds:g} s, {plans} plans since the start; server and engine: {cores:.2f} cores",
+        f"- memory of server and engine every {LOOK_EVERY_S:g} s [MiB]: {memory}",
     ]
     command = f"python -m benchmarks.polls fleet --controllers {n} --seconds {seconds:g} --controller {controller}"
     report(f"Fleet of {n}", command, told)
@@ -357,6 +359,11 @@ def report(title: str, command: str, told: list[str]) -> None:
     """Print what was found, and write its section of the page of results."""
     print("\n".join(told))
     write_section(title, command, "\n".join(told))
+
+
+def engine_of(process: int) -> list[int]:
+    """List the processes that a process has started, the engine's among them."""
+    return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()]
 
 
 def rss_mib(process: int) -> float:

@@ -163,6 +163,20 @@ def test_the_end_of_the_service_ends_long_polls_and_streams(tmp_path: Path) -> N
     assert answers[0].headers["Retry-After"] == "1"
 
 
+def test_a_connection_that_falls_idle_after_polls_is_closed_and_none_that_waits_is(tmp_path: Path) -> None:
+    with serving(tmp_path, idle_s=1) as world:
+        head = f"GET {PLAN} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.keys['controller']}\r\n\r\n".encode()
+        waits = head.replace(PLAN.encode(), PLAN.encode() + b"?wait=3")
+        with raw(world.url) as idle, raw(world.url) as waiting:
+            for connection in (idle, waiting):
+                for _ in range(3):
+                    connection.sendall(head)
+                    assert b"404" in connection.recv(4096)
+            waiting.sendall(waits)
+            assert idle.recv(4096) == b""
+            assert b"404" in waiting.recv(4096)
+
+
 def test_polls_in_one_breath_are_answered_in_their_order(world: World) -> None:
     plan = publish(world, 1020)
     head = f"Host: x\r\nAuthorization: Bearer {world.keys['controller']}\r\n"

@@ -139,7 +139,7 @@ def run(
     """
     from citybrain.clock import WallClock  # noqa: PLC0415 - heavy
     from citybrain.live.archivist import Archivist  # noqa: PLC0415 - heavy
-    from citybrain.live.service import Live  # noqa: PLC0415 - heavy
+    from citybrain.live.service import Live, LiveSettings  # noqa: PLC0415 - heavy
     from citybrain_api.service.app import make_app  # noqa: PLC0415 - heavy
     from citybrain_api.service.logs import make_logger  # noqa: PLC0415 - heavy
     from citybrain_api.service.server import make_server, url_of  # noqa: PLC0415 - heavy
@@ -148,7 +148,7 @@ def run(
     settings = ServiceSettings(log_polls=log_level == "debug")
     log = make_logger(log_level, sys.stdout)
     controller = str(about["controller"])
-    live = Live.open(site, sensors, controller, store, WallClock())
+    live = Live.open(site, sensors, controller, store, WallClock(), LiveSettings(apart=True))
     try:
         app = make_app(live, settings, log)
         server = make_server(app, settings)

@@ -135,6 +135,11 @@ class LiveEngine:
         """Intersections that have a plan in force."""
         return np.flatnonzero(self._publisher.has_plan).tolist()
 
+    @property
+    def last_acks(self) -> dict[str, dict[str, Any]]:
+        """Last acknowledgement document by intersection id."""
+        return dict(self._ack)
+
     def step(self, inputs: TickInputs) -> Outcome:
         """Carry out one tick.
 

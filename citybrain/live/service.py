@@ -15,9 +15,9 @@ from citybrain.errors import InputError, StoreError
 from citybrain.intake.judge import Judge, merge
 from citybrain.intake.judged import Judged
 from citybrain.live.acks import read_ack
+from citybrain.live.apart import EngineApart, Recipe
 from citybrain.live.board import Board, Published
 from citybrain.live.book import make_book
-from citybrain.live.engine import LiveEngine
 from citybrain.live.inputs import read_inputs
 from citybrain.live.people import People, active_override
 from citybrain.live.replay import restore
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from citybrain.control.interface import Site
     from citybrain.intake.judge import Posted
+    from citybrain.live.engine import LiveEngine
     from citybrain.observations import SensorTable
     from citybrain.storage.store import Store
 
@@ -74,20 +75,18 @@ class Live(People):
         self._stopped = False
         self.start_entry = 0
 
-        def make_engine() -> LiveEngine:
-            return LiveEngine(
-                *(site, sensors, book, controller_name),
-                lead=settings.lead,
-                lease=settings.lease,
-                poll_after=settings.poll_after,
-            )
-
+        recipe = Recipe(site, sensors, book, controller_name, settings.lead, settings.lease, settings.poll_after)
         version = checkpoint_version(book, self._judge, controller_name, settings)
-        engine = restore(store, make_engine, self._judge.fingerprint, version)
+        engine = restore(store, recipe.make, self._judge.fingerprint, version)
         self._tray = self._refill(engine)
         self._writer = Writer(store)
         schedule = Schedule(settings.checkpoint_every, settings.senders, version)
-        self._ticker = Ticker(make_engine, engine, self._tray, self._writer, self.board, clock, schedule)
+        self._apart = EngineApart(recipe, engine) if settings.apart else None
+        self._ticker = Ticker(
+            recipe.make if self._apart is None else self._apart.anew,
+            engine if self._apart is None else self._apart,
+            *(self._tray, self._writer, self.board, clock, schedule),
+        )
         if isinstance(clock, StreetClock):
             clock.advance(engine.time)
         self._begun = max(clock.now(), engine.time)
@@ -146,6 +145,8 @@ class Live(People):
                 return
             self._stopped = True
         self._ticker.stop()
+        if self._apart is not None:
+            self._apart.close()
         with suppress(StoreError):  # a store that takes nothing takes no last word either
             self._tell("stop", None, {"version": citybrain.__version__}).result()
         self._writer.stop()
@@ -240,6 +241,11 @@ class Live(People):
     def engine_time(self) -> int:
         """Time of the last finished tick [tenths]; before the first, when the service began."""
         return self._ticker.time or self._begun
+
+    @property
+    def engine_process(self) -> int | None:
+        """Number of the process that the engine has for itself; None where it has none."""
+        return None if self._apart is None else self._apart.process
 
     def wait_engine(self, time: int, timeout_s: float) -> bool:
         """Wait until the tick of ``time`` [tenths] is finished and its plans are on the board; tell whether it is."""

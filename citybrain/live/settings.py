@@ -27,6 +27,7 @@ class LiveSettings:
     checkpoint_every : time between two checkpoints.
     senders : where time is the street's, a tick comes when so many senders have sent everything up to it.
     time_zone : of the controllers' time-of-day tables.
+    apart : the engine works in a process of its own, beside the one that answers.
     """
 
     lead: int = 20
@@ -35,6 +36,7 @@ class LiveSettings:
     checkpoint_every: int = 6000
     senders: int = 1
     time_zone: str = "UTC"
+    apart: bool = False
 
 
 @dataclass(frozen=True)

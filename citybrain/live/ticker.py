@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from citybrain.clock import Clock
+    from citybrain.live.apart import EngineApart
     from citybrain.live.board import Board
     from citybrain.live.engine import LiveEngine, Outcome
     from citybrain.live.snapshot import Snapshot
@@ -61,8 +62,8 @@ class Ticker:
 
     def __init__(
         self,
-        make_engine: Callable[[], LiveEngine],
-        engine: LiveEngine,
+        make_engine: Callable[[], LiveEngine | EngineApart],
+        engine: LiveEngine | EngineApart,
         tray: Tray,
         writer: Writer,
         board: Board,

@@ -96,6 +96,11 @@ class Office(Session):
             for key_id, digest, scope, allowed, *rest in rows
         ]
 
+    def count_keys(self) -> tuple[int, int]:
+        """Count the keys there ever were, and the revoked ones; while both stay, so do the keys."""
+        rows = self.rows("SELECT COUNT(*), COUNT(revoked_at) FROM access_keys")
+        return int(rows[0][0]), int(rows[0][1])
+
     def append_entries(self, entries: Sequence[NewEntry]) -> int:
         """Append to the ledger; gives the number ``n`` of its last entry."""
         unknown = {entry.kind for entry in entries} - KINDS

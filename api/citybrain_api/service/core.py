@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal, cast
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from citybrain.clock import stopwatch
 from citybrain.errors import StoreError
 from citybrain_api.service.bell import Bell
 from citybrain_api.service.city_documents import CityView
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from citybrain.live.service import Live
     from citybrain.live.snapshot import Snapshot
 
-SLOWEST_REFRESH_S = 1.8
 EVENT_STREAM = "text/event-stream"
 ENGINE_WAITERS = 8
 """Requests that may wait for the engine at the same time; others queue."""
@@ -132,16 +130,16 @@ class Service:
         return StreamingResponse(counted(), headers=headers, media_type=EVENT_STREAM)
 
     async def _refresh_keys(self) -> None:
-        pause_s = self.settings.key_refresh_s
+        read = (-1, -1)
         while True:
-            await asyncio.sleep(pause_s)
-            began = stopwatch()
+            await asyncio.sleep(self.settings.key_refresh_s)
             try:
-                self.keys.load(await asyncio.to_thread(self.live.store.keys))
+                counts = await asyncio.to_thread(self.live.store.count_keys)
+                if counts != read:
+                    self.keys.load(await asyncio.to_thread(self.live.store.keys))
+                    read = counts
             except StoreError as error:
                 self.log.warning("keys", failure=str(error), effect="keys stay as they were read last")
-            # Ten thousand keys take a while to read; they must not take a whole processor.
-            pause_s = min(SLOWEST_REFRESH_S, max(self.settings.key_refresh_s, 10 * (stopwatch() - began)))
 
 
 def service(request: Request) -> Service:

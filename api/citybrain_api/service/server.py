@@ -75,11 +75,14 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_taken = 0
         self._in_head = True
+        self._answered = False
+        self._heard_at = self.loop.time()
         self._patience: asyncio.TimerHandle | None = self.loop.call_later(self.head_s, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._calm()
+        super()._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -105,6 +108,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._calm()
         self._answered = self._answer()
         if not self._answered:
+            super()._unset_keepalive_if_required()
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -125,8 +129,30 @@ class PatientProtocol(HttpToolsProtocol):
             return False
         ours = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
         self.transport.write(b"".join((STATUS_LINE[poll.status], ours, poll.head, b"\r\n", poll.body)))
-        self.on_response_complete()
+        self.server_state.total_requests += 1
+        self._heard_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._wait_idle(self.timeout_keep_alive)
         return True
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave the wait for the next request as it is while polls come: they would all begin it anew."""
+        if not self._answered:
+            super()._unset_keepalive_if_required()
+
+    def _wait_idle(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._idle)
+
+    def _idle(self) -> None:
+        """Close a connection that has been idle; wait on where a poll came meanwhile."""
+        self.timeout_keep_alive_task = None
+        left = self._heard_at + self.timeout_keep_alive - self.loop.time()
+        if self._in_head:
+            self._wait_idle(self.head_s)  # whoever is in the middle of a head has patience of its own
+        elif left > 0.0:
+            self._wait_idle(left)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _calm(self) -> None:
         if self._patience is not None:
