@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.faults_found import cells, found_in
-from benchmarks.headline import markdown, teller
-from benchmarks.page import ROOT, SENSING, command_line, write_section
+from benchmarks.page import ROOT, SENSING, command_line, teller, write_section
 from citybrain.errors import CityBrainError, InputError
+from citybrain_sim.bench.layout import markdown
 from citybrain_sim.comparison import compare
 from citybrain_sim.fault_profiles import LEVELS, fault_levels, make_fault
 from citybrain_sim.runs import RunResult, RunSpec

@@ -5,6 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from citybrain_sim.runs import RunSpec
+    from citybrain_sim.workers import RunEvent
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICE = ROOT / "docs" / "results-service.md"
@@ -44,3 +51,19 @@ def write_section(title: str, command: str, body: str, page: Path = SERVICE) -> 
     page.write_text(
         head.rstrip() + "\n" + "".join(f"\n## {name}\n\n{kept[name]}\n" for name in sorted(kept)), encoding="utf-8"
     )
+
+
+def teller(specs: Sequence[RunSpec]) -> Callable[[RunEvent], None]:
+    """Make a listener that prints one line per finished run."""
+    done = 0
+
+    def tell(event: RunEvent) -> None:
+        nonlocal done
+        if event.result is not None:
+            done += 1
+            run = event.result
+            print(
+                f"{done}/{len(specs)} {event.spec.folder.relative_to(event.spec.out)}: {run.delay_s:.1f} s", flush=True
+            )
+
+    return tell

@@ -50,6 +50,11 @@ class ProgressLines:
         self._all = self._bars.add_task("all runs", total=total, news=f"0 of {total} finished")
         self._lines: dict[RunSpec, tuple[TaskID, float, float]] = {}
 
+    @property
+    def drawn(self) -> bool:
+        """Whether anybody sees them."""
+        return not self._bars.disable
+
     def __enter__(self) -> Self:
         """Begin to draw."""
         self._bars.start()

@@ -5,25 +5,27 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from citybrain.errors import InputError
 from citybrain.measures import gridlocked_runs, median_interval, pair_up
 from citybrain.randomness import generator
+from citybrain_sim.bench.results import TABLE, write_table
 from citybrain_sim.runs import RunResult, RunSpec, finished, plain
 from citybrain_sim.site import check_specs, check_streets, input_hashes
 from citybrain_sim.workers import RunEvent, run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
+Cluster = Callable[[Sequence[RunSpec], Callable[[RunEvent], None]], None]
+"""Runs simulations elsewhere and tells of each; brings their folders here."""
 BASELINE = "fixed"
 """Controller that the others are compared with."""
 
@@ -111,12 +113,13 @@ def compare(
     on_event: Callable[[RunEvent], None] | None = None,
     *,
     fresh: bool = False,
+    cluster: Cluster | None = None,
 ) -> Comparison:
     """Run many simulations, each in a process of its own, and gather their results.
 
     Runs that are finished already (same request, same files, same version) are reused. A run that fails is reported
     and does not stop the others. An interrupt ends what is under way and leaves what is finished; calling again
-    resumes. Writes ``results.parquet`` in the common folder.
+    resumes. Writes ``results.parquet`` in the common folder, a row per finished run.
 
     Parameters
     ----------
@@ -124,6 +127,7 @@ def compare(
     jobs : processes at a time; None for one per core.
     on_event : is told how every run comes along, in this process.
     fresh : run everything again.
+    cluster : runs them instead of this machine; ``jobs`` has no meaning then.
 
     Raises
     ------
@@ -155,10 +159,15 @@ def compare(
             unfinished.append(spec)
         else:
             note(RunEvent(spec, result=earlier))
-    run_all(unfinished, jobs or os.cpu_count() or 1, note)
-    comparison = Comparison(tuple(results[spec.folder] for spec in specs if spec.folder in results), tuple(failures))
-    write_results(comparison.runs, specs[0].out / "results.parquet")
-    return comparison
+    try:
+        if cluster is None:
+            run_all(unfinished, jobs or os.cpu_count() or 1, note)
+        elif unfinished:
+            cluster(unfinished, note)
+    finally:  # an interrupted comparison leaves a table, too
+        runs = tuple(results[spec.folder] for spec in specs if spec.folder in results)
+        write_table(runs, specs[0].out / TABLE)
+    return Comparison(runs, tuple(failures))
 
 
 def summarise(runs: Iterable[RunResult]) -> list[SummaryRow]:
@@ -236,11 +245,3 @@ def _points(runs: Iterable[RunResult]) -> list[tuple[int, int, float]]:
 def to_document(runs: Iterable[RunResult], summary: Iterable[SummaryRow]) -> dict[str, list[dict[str, Any]]]:
     """Turn results into the document that ``--json`` prints: plain types only, None for what is not known."""
     return {"runs": [run.document() for run in runs], "summary": [row.document() for row in summary]}
-
-
-def write_results(runs: Iterable[RunResult], path: Path) -> None:
-    """Write one row per run as Parquet; what the guard bent becomes one text column."""
-    rows = [{**run.document(), "bent": ", ".join(f"{k} {n}" for k, n in run.bent.items())} for run in runs]
-    if rows:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")

@@ -112,6 +112,11 @@ def list_scenarios() -> list[Listing]:
     return [_listing(name, entry) for name, entry in _registry().items()]
 
 
+def registered_names() -> tuple[str, ...]:
+    """Names of all registered scenarios, also of those whose files are not here."""
+    return tuple(_registry())
+
+
 def _registry() -> dict[str, dict[str, Any]]:
     return tomllib.loads((_shipped() / "registry.toml").read_text(encoding="utf-8"))
 

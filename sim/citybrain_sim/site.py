@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from citybrain_sim.sumo_config import SumoConfig, read_config
 from citybrain_sim.sumo_net import read_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from citybrain.engine import Observer
@@ -110,8 +111,10 @@ def check_specs(specs: Iterable[RunSpec]) -> None:
         Otherwise. Either names all faults of all requests, one a line.
     """
     errors: dict[str, type[InputError]] = {}
+    look = functools.cache(_fault_of_file)  # a suite has thousands of runs, but few profiles and scenarios
     for spec in specs:
         errors.update((message, kind) for kind, message in _faults(spec))
+        errors.update(look(load_sensor_profile, spec.sensors) | look(find_scenario, spec.scenario))
     if errors:
         kinds = set(errors.values())
         raise (kinds.pop() if len(kinds) == 1 else InputError)("\n".join(errors))
@@ -151,16 +154,17 @@ def _faults(spec: RunSpec) -> Iterator[tuple[type[InputError], str]]:
         yield InputError, f"demand factor {spec.demand:g} is out of range; give {LEAST_FACTOR:g} to {GREATEST_FACTOR:g}"
     if spec.profile is not None and spec.profile not in TIMING_PROFILES:
         yield ProfileError, f"timing profile {spec.profile!r} is unknown; choose one of {', '.join(TIMING_PROFILES)}"
-    try:
-        load_sensor_profile(spec.sensors)
-    except ProfileError as error:
-        yield ProfileError, str(error)
-    try:
-        find_scenario(spec.scenario)
-    except InputError as error:
-        yield type(error), str(error)
     if spec.sumo_binary is not None and not spec.sumo_binary.is_file():
         yield InputError, f"{spec.sumo_binary}: no such program; give the path of a SUMO program"
+
+
+def _fault_of_file(read: Callable[[str], object], name: str) -> dict[str, type[InputError]]:
+    """Tell why a profile or scenario cannot be read; nothing where it can."""
+    try:
+        read(name)
+    except InputError as error:
+        return {str(error): type(error)}
+    return {}
 
 
 def input_hashes(scenario: str) -> dict[str, str]:
