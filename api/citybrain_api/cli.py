@@ -13,6 +13,7 @@ import typer
 import citybrain
 from citybrain.errors import InputError
 from citybrain_api import options as opt
+from citybrain_api.bench_commands import bench_app
 from citybrain_api.camera_commands import camera as run_camera
 from citybrain_api.conformance_commands import conformance_app
 from citybrain_api.controller_commands import controller as run_controller
@@ -133,6 +134,9 @@ def compare(
 
 @app.command()
 def scenarios(as_json: opt.Json = False) -> None:
+app.add_typer(bench_app, name="bench")
+
+
     """List the scenarios that can be run here: signals, vehicles, window, licence."""
     with clear_errors(RUNS):
         from citybrain_sim.scenarios import list_scenarios  # noqa: PLC0415 - heavy
