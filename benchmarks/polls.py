@@ -331,7 +331,7 @@ def fleet(n: int, seconds: float, controller: str) -> None:
         f"- memory of server and engine every {LOOK_EVERY_S:g} s [MiB]: {memory}",
     ]
     command = f"python -m benchmarks.polls fleet --controllers {n} --seconds {seconds:g} --controller {controller}"
-    report(f"Fleet of {n}", command, told)
+    report(f"Fleet of {n}, {seconds:g} s", command, told)
 
 
 def fleet_lines(tally: Tally, seconds: float, posts: tuple[list[float], int, list[str]]) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from citybrain.live.apart import EngineApart, EngineFailedError, Recipe
 from citybrain.live.engine import Outcome
 from citybrain.storage.ledger import verify
+from tests.http_world import until
 from tests.live_street import Loop
 from tests.small_world import small_sensors
 from tests.test_live_service import SETTINGS, Field, open_live
@@ -100,3 +103,33 @@ def test_a_service_goes_on_from_what_its_engine_apart_remembered(tmp_path: Path)
         finally:
             live.stop()
     assert field.seqs == sorted(set(field.seqs))
+
+
+def test_an_engine_ends_when_its_service_is_killed() -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    service = context.Process(target=serve_nobody, args=(theirs,))
+    service.start()
+    engine = ours.recv()
+    assert alive(engine)
+    service.kill()
+    service.join()
+    until(lambda: not alive(engine))
+
+
+def serve_nobody(pipe: Connection) -> None:
+    """Hold an engine, tell its process, and wait for the end."""
+    loop = Loop()
+    apart = EngineApart(recipe_of(loop), loop.engine)
+    loop.run(1)
+    apart.step(loop.inputs[-1])
+    pipe.send(apart.process)
+    pipe.recv()
+
+
+def alive(process: int) -> bool:
+    """Whether a process is there and no more than a name in the system's list."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
