@@ -22,6 +22,7 @@ from citybrain_api.failures import BAD_INPUT, FAILED, clear_errors, tell, tell_f
 from citybrain_api.key_commands import keys_app
 from citybrain_api.ledger_commands import ledger_app
 from citybrain_api.plan_commands import plan_app
+from citybrain_api.report_commands import report as write_report
 from citybrain_api.sensor_commands import sensors as list_sensors
 from citybrain_api.serve_commands import serve as run_service
 
@@ -197,6 +198,7 @@ app.add_typer(keys_app, name="keys", rich_help_panel=SERVICE)
 app.command("controller", rich_help_panel=SERVICE)(run_controller)
 app.command("events")(read_events)
 app.command("sensors")(list_sensors)
+app.command("report")(write_report)
 app.command("camera", rich_help_panel=SERVICE)(run_camera)
 app.add_typer(conformance_app, name="conformance", rich_help_panel=SERVICE)
 app.add_typer(plan_app, name="plan", rich_help_panel=SERVICE)

@@ -1,0 +1,293 @@
+"""The tables of a report, with types and units, and the JSON document that holds them all.
+
+``python -m citybrain_api.report.schema docs/report.md docs/report.schema.json`` rewrites the tables in the page and the
+schema.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from citybrain.record_tables import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MARK = "<!-- tables -->"
+
+
+def _text(name: str, meaning: str) -> Column:
+    return Column(name, pa.string(), "", meaning)
+
+
+def _real(name: str, unit: str, meaning: str) -> Column:
+    return Column(name, pa.float64(), unit, meaning)
+
+
+def _count(name: str, unit: str, meaning: str) -> Column:
+    return Column(name, pa.int32(), unit, meaning)
+
+
+_CONTROLLER = _text("controller", "controller, and what else tells it from the others")
+_LOW = "lower end of its 95 % interval; NaN: not known"
+_HIGH = "its upper end"
+
+TABLES: dict[str, Table] = {
+    "runs": Table(
+        "a finished run",
+        (
+            _CONTROLLER,
+            _count("seed", "", "of drivers and sensors"),
+            _count("instance", "", "demand instance"),
+            _real("delay", "s/veh", "mean control delay over everybody who was due to depart"),
+            _real("median_delay", "s/veh", "its median over vehicles"),
+            _real("p95_delay", "s/veh", "its 95th percentile"),
+            _real("travel_time", "s/veh", "mean time on the road"),
+            _real("stops", "1/veh", "mean number of stops"),
+            _real("queue", "veh", "vehicles that stand, mean over time"),
+            _real("pedestrian_delay", "s", "mean time that a person on foot lost; NaN: nobody walked"),
+            _real("longest_red", "s", "longest red of any signal group; NaN: not known"),
+            _count("arrived", "veh", "reached their destination"),
+            _count("running", "veh", "still on the road at the end"),
+            _count("not_inserted", "veh", "never found room to start"),
+            Column("gridlocked", pa.bool_(), "", "traffic locked"),
+            Column("shown", pa.bool_(), "", "the run that figures of a single run show"),
+            _text("folder", "where its records are"),
+        ),
+    ),
+    "comparison": Table(
+        "a measure and controller, over all its runs",
+        (
+            _text("measure", "column of `runs`"),
+            _text("unit", "unit of the measure"),
+            _CONTROLLER,
+            _count("runs", "", "number of runs"),
+            _count("gridlocked", "", "of these, gridlocked"),
+            _real("median", "as `unit`", "median over runs"),
+            _real("low", "as `unit`", _LOW),
+            _real("high", "as `unit`", _HIGH),
+            _text("paired_on", "`seeds` or `instances`; empty without the fixed plan"),
+            _count("pairs", "", "pairs of runs"),
+            _count("better_pairs", "", "of these, below the fixed plan"),
+            _real("difference", "as `unit`", "median of the paired differences to the fixed plan"),
+            _real("difference_low", "as `unit`", _LOW),
+            _real("difference_high", "as `unit`", _HIGH),
+            _real("relative", "share", "the difference over the fixed plan's median"),
+        ),
+    ),
+    "movements": Table(
+        "a controller and signalised movement between two roads",
+        (
+            _CONTROLLER,
+            _text("intersection", "intersection that controls it"),
+            _text("from_road", "road that it leaves"),
+            _text("to_road", "road that it enters"),
+            _real("vehicles", "veh", "vehicles per run, median over runs"),
+            _real("mean_delay", "s/veh", "time lost on the approach, median over runs"),
+            _real("p95_delay", "s/veh", "its 95th percentile, median over runs"),
+            _real("longest_delay", "s", "the longest of all runs"),
+            _text("level", "level of service A to F by control delay (HCM 6, exhibit 19-8)"),
+            _real("difference", "s/veh", "median of the paired differences of the mean to the fixed plan"),
+            _real("difference_low", "s/veh", _LOW),
+            _real("difference_high", "s/veh", _HIGH),
+            _text("verdict", "`better`, `worse`, `unclear` (the interval holds 0); empty: not compared"),
+        ),
+    ),
+    "roads": Table(
+        "a controller and road that somebody used",
+        (
+            _CONTROLLER,
+            _text("road", "road"),
+            _real("vehicles", "veh", "vehicles that drove along it, mean over runs"),
+            _real("delay", "s/veh", "time lost on it, mean over runs"),
+            _real("lost", "veh h", "by all together, mean over runs"),
+            _real("difference", "veh h", "of that to the fixed plan; NaN: not compared"),
+        ),
+    ),
+    "minutes": Table(
+        "a controller, minute and measure",
+        (
+            _CONTROLLER,
+            _text(
+                "measure",
+                "`present` on the road, `outside` due but without room to start, `queued` as believed (mean)",
+            ),
+            _real("time", "s", "end of the minute, by the scenario's clock"),
+            _real("median", "veh", "median over runs"),
+            _real("low", "veh", "least of the runs"),
+            _real("high", "veh", "most of the runs"),
+        ),
+    ),
+    "percentiles": Table(
+        "a controller and percentile",
+        (
+            _CONTROLLER,
+            _real("percentile", "%", "share of vehicles, all runs together"),
+            _real("delay", "s", "that lose no more than this"),
+        ),
+    ),
+    "sensors": Table(
+        "a controller and sensor that was suspect or sick in the run shown",
+        (
+            _CONTROLLER,
+            _text("sensor", "sensor"),
+            _text("kind", "what it is"),
+            _text("status", "`suspect` or `sick`"),
+            _text("fault", "what it has"),
+            _real("since", "s", "since when"),
+            _text("reason", "why that is believed"),
+        ),
+    ),
+    "stages": Table(
+        "a controller, intersection and stage of the run shown",
+        (
+            _CONTROLLER,
+            _text("intersection", "intersection"),
+            _count("row", "", "number of the stage (`network.json`)"),
+            _count("times", "", "how often it was shown"),
+            _real("share", "share", "of the time"),
+            _real("mean_green", "s", "mean duration"),
+            _real("longest_green", "s", "longest duration"),
+        ),
+    ),
+    "choices": Table(
+        "a change of stage under a controller that chooses, in the run shown",
+        (
+            _CONTROLLER,
+            _text("intersection", "intersection"),
+            _real("time", "s", "when it began"),
+            _count("from_row", "", "stage before"),
+            _count("to_row", "", "stage chosen"),
+            _real("queue_to", "veh", "believed to queue where only the new stage gives green"),
+            _real("arriving_to", "veh", "to arrive there within 10 s"),
+            _real("queue_from", "veh", "believed to queue where only the old stage gave green"),
+            _real("longest_wait", "s", "how long the first in those queues of the new stage had stood"),
+            _real("cost", "veh s", "what the controller thought its plan costs; NaN: it does not say"),
+            _text("guard", "rule by which the guard bent a wish in the 10 s before; empty: none"),
+        ),
+    ),
+    "signals": Table(
+        "an interval in which a signal group of the run shown was green or yellow",
+        (
+            _CONTROLLER,
+            _text("intersection", "intersection"),
+            _count("group", "", "signal group (`network.json`)"),
+            _text("aspect", "`G` protected green, `g` green that gives way, `y` yellow"),
+            _real("begin", "s", "since"),
+            _real("end", "s", "until"),
+        ),
+    ),
+    "approaches": Table(
+        "a way to a stop line",
+        (
+            _count("approach", "", "its number"),
+            _text("origin", "intersection that it comes from; empty: the edge of the network"),
+            _text("intersection", "intersection that it leads to"),
+            _text("road", "its last road, with the stop line"),
+            _real("length", "m", "of all its roads"),
+            _real("seconds", "s", "time over them at the speed limit"),
+        ),
+    ),
+    "trips_on_approaches": Table(
+        "a vehicle on an approach, in the run shown",
+        (
+            _CONTROLLER,
+            _count("approach", "", "number of the approach"),
+            _count("vehicle", "", "number of the vehicle within the run"),
+            _real("start", "m", "where on the approach it came in"),
+            _real("entry", "s", "when"),
+            _real("leave", "s", "when it passed the stop line; NaN: it had not by the end"),
+            _text("to_road", "road that it took; empty: it ended there"),
+        ),
+    ),
+}
+"""Name -> table."""
+
+Tables = dict[str, pa.Table]
+
+
+def table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows as the table of that name."""
+    return pa.Table.from_pylist(rows, schema=TABLES[name].schema)
+
+
+def document(about: Mapping[str, Any], tables: Tables) -> dict[str, Any]:
+    """Everything as plain types; NaN becomes None."""
+    return {
+        **about,
+        "tables": {
+            name: {column: _plain(found[column].to_pylist()) for column in found.column_names}
+            for name, found in tables.items()
+        },
+    }
+
+
+def _plain(values: list[Any]) -> list[Any]:
+    return [None if isinstance(v, float) and not math.isfinite(v) else v for v in values]
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the document: tables as columns of equal length."""
+    kinds = {"double": ["number", "null"], "int32": ["integer"], "string": ["string"], "bool": ["boolean"]}
+    texts = {"type": "array", "items": {"type": "string"}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Report of runs",
+        "type": "object",
+        "required": ["version", "scenario", "subject", "baseline", "sentences", "warnings", "settings", "tables"],
+        "additionalProperties": False,
+        "properties": {
+            "version": {"type": "string"},
+            "scenario": {"type": "string"},
+            "subject": {"type": "string"},
+            "baseline": {"type": ["string", "null"]},
+            "sentences": texts,
+            "warnings": texts,
+            "settings": {"type": "object", "additionalProperties": {"type": "string"}},
+            "tables": {
+                "type": "object",
+                "required": list(TABLES),
+                "additionalProperties": False,
+                "properties": {
+                    name: {
+                        "type": "object",
+                        "description": f"One entry per row; a row is {about.rows}.",
+                        "required": [column.name for column in about.columns],
+                        "additionalProperties": False,
+                        "properties": {
+                            column.name: {
+                                "type": "array",
+                                "description": column.meaning + (f" [{column.unit}]" if column.unit else ""),
+                                "items": {"type": kinds[str(column.type)]},
+                            }
+                            for column in about.columns
+                        },
+                    }
+                    for name, about in TABLES.items()
+                },
+            },
+        },
+    }
+
+
+def page(text: str) -> str:
+    """Put the description of all tables below the mark of the page."""
+    parts = [text.partition(MARK)[0], MARK, "\n"]
+    for name, about in TABLES.items():
+        parts.append(
+            f"\n### `{name}`\n\nA row is {about.rows}.\n\n| column | type | unit | meaning |\n|---|---|---|---|\n"
+        )
+        parts.extend(f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |\n" for c in about.columns)
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    manual = Path(sys.argv[1])
+    manual.write_text(page(manual.read_text(encoding="utf-8")), encoding="utf-8")
+    Path(sys.argv[2]).write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
