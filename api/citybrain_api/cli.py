@@ -21,6 +21,7 @@ from citybrain_api.event_commands import events as read_events
 from citybrain_api.failures import BAD_INPUT, FAILED, clear_errors, tell, tell_failures
 from citybrain_api.key_commands import keys_app
 from citybrain_api.ledger_commands import ledger_app
+from citybrain_api.look_commands import look
 from citybrain_api.plan_commands import plan_app
 from citybrain_api.report_commands import report as write_report
 from citybrain_api.sensor_commands import sensors as list_sensors
@@ -133,11 +134,11 @@ def compare(
         _carry_out(specs, len(numbers), instances, jobs=jobs, fresh=fresh, as_json=as_json)
 
 
-@app.command()
-def scenarios(as_json: opt.Json = False) -> None:
 app.add_typer(bench_app, name="bench")
 
 
+@app.command()
+def scenarios(as_json: opt.Json = False) -> None:
     """List the scenarios that can be run here: signals, vehicles, window, licence."""
     with clear_errors(RUNS):
         from citybrain_sim.scenarios import list_scenarios  # noqa: PLC0415 - heavy
@@ -198,6 +199,7 @@ app.add_typer(keys_app, name="keys", rich_help_panel=SERVICE)
 app.command("controller", rich_help_panel=SERVICE)(run_controller)
 app.command("events")(read_events)
 app.command("sensors")(list_sensors)
+app.command("look")(look)
 app.command("report")(write_report)
 app.command("camera", rich_help_panel=SERVICE)(run_camera)
 app.add_typer(conformance_app, name="conformance", rich_help_panel=SERVICE)

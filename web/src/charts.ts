@@ -7,6 +7,7 @@ import { onTheme, palette } from "./theme";
 
 const FONT = "11px system-ui, sans-serif";
 const MOST = 2600;
+const TITLES = ["Vehicles in network [veh]", "Time over free-flow time"];
 
 export class Charts {
   readonly element: HTMLElement;
@@ -14,12 +15,14 @@ export class Charts {
   private minutes: Minute[] = [];
   private plots: uPlot[] = [];
   private readonly boxes: HTMLElement[];
+  private readonly keys = TITLES.map(() => h("span", { class: "keys" }));
   private cursor = 0;
 
   constructor(private readonly sampleEvery: number) {
-    this.boxes = ["Vehicles in network [veh]", "Congestion [ratio to free flow]"].map((title) =>
-      h("figure", { class: "chart" }, h("figcaption", {}, title), h("div", { class: "plot", role: "img", "aria-label": title })),
-    );
+    this.boxes = TITLES.map((title, k) => {
+      const caption = h("figcaption", {}, h("b", {}, title), this.keys[k]);
+      return h("figure", { class: "chart" }, caption, h("div", { class: "plot", role: "img", "aria-label": title }));
+    });
     this.element = h("div", { class: "charts" }, ...this.boxes);
     onTheme(() => this.rebuild());
     new ResizeObserver(() => this.rebuild()).observe(this.element);
@@ -65,34 +68,28 @@ export class Charts {
     for (const plot of this.plots) plot.destroy();
     const colours = palette();
     const data = this.data();
-    const line = (label: string, stroke: string, digits: number, more: Partial<uPlot.Series> = {}): uPlot.Series => ({
+    const line = (label: string, stroke: string, width = 1.75): uPlot.Series => ({
       label,
       stroke,
-      width: 1.75,
+      width,
       spanGaps: true,
       points: { show: false },
-      value: (_plot, value: number | null) => value?.toFixed(digits) ?? "–",
-      ...more,
     });
     const none = "transparent";
     const series = [
-      [
-        line("in network", colours.accent, 0),
-        line("95 % from", none, 0),
-        line("to", none, 0),
-        line("queued", colours.congested, 0, { width: 1.25 }),
-      ],
-      [line("delay index", colours.congested, 2), line("travel time index", colours.accent, 2)],
+      [line("in network", colours.accent), line("from", none), line("to", none), line("queued", colours.congested, 1.25)],
+      [line("delay index", colours.congested), line("travel time index", colours.accent)],
     ];
     this.plots = this.boxes.map((box, k) => {
       const place = box.querySelector<HTMLElement>(".plot")!;
-      const options = this.options(place, series[k], k === 0);
+      const options = this.options(place, series[k], k);
       return new uPlot(options, data[k], place);
     });
   }
 
-  private options(place: HTMLElement, series: uPlot.Series[], banded: boolean): uPlot.Options {
+  private options(place: HTMLElement, series: uPlot.Series[], chart: number): uPlot.Options {
     const colours = palette();
+    const banded = chart === 0;
     const axis: uPlot.Axis = {
       stroke: colours.soft,
       font: FONT,
@@ -101,8 +98,8 @@ export class Charts {
     };
     const options: uPlot.Options = {
       width: Math.max(120, place.clientWidth),
-      height: Math.max(90, place.clientHeight - 24),
-      series: [{ label: "time", value: (_plot, t: number | null) => (t === null ? "–" : timeText(t)) }, ...series],
+      height: Math.max(90, place.clientHeight),
+      series: [{}, ...series],
       // Times are tenths of the street's seconds, so uPlot's own calendar is of no use.
       scales: { x: { time: false }, y: { range: (_plot, low, high) => (banded ? [0, high * 1.08 || 1] : [Math.min(1, low), Math.max(2, high * 1.05)]) } },
       axes: [
@@ -110,11 +107,36 @@ export class Charts {
         { ...axis, size: 44 },
       ],
       cursor: { drag: { x: false, y: false }, points: { size: 6 } },
-      legend: { live: true },
-      hooks: { draw: [(plot) => this.drawMark(plot)] },
+      legend: { show: false },
+      hooks: {
+        draw: [(plot) => this.drawMark(plot)],
+        setCursor: [(plot) => this.tellKeys(plot, chart)],
+        setData: [(plot) => this.tellKeys(plot, chart)],
+      },
     };
     if (banded) options.bands = [{ series: [3, 2], fill: colours.band }];
     return options;
+  }
+
+  /** Names and figures of all lines: under the pointer, else the newest. */
+  private tellKeys(plot: uPlot, chart: number): void {
+    const at = plot.cursor.idx ?? null;
+    const digits = chart === 0 ? 0 : 2;
+    const figures = plot.data.slice(1).map((values) => {
+      let k = at ?? values.length - 1;
+      while (k > 0 && values[k] == null) k--;
+      return values[k]?.toFixed(digits) ?? "–";
+    });
+    const shown = plot.series.slice(1).map((series, k) => ({ series, text: figures[k] }));
+    const parts = shown.flatMap(({ series, text }) => {
+      if (series.label === "from") return [h("span", {}, `95 %: ${figures[1]} to ${figures[2]}`)];
+      if (series.label === "to") return [];
+      const chip = h("i", { class: "key" });
+      chip.style.background = String(typeof series.stroke === "function" ? series.stroke(plot, 1) : series.stroke);
+      return [h("span", {}, chip, `${String(series.label)} ${text}`)];
+    });
+    const time = at === null ? undefined : plot.data[0][at];
+    this.keys[chart].replaceChildren(...parts, time === undefined ? "" : ` at ${timeText(time)}`);
   }
 
   private drawMark(plot: uPlot): void {

@@ -52,7 +52,7 @@ class Page {
     const canvas = h("canvas", {
       id: "map",
       tabindex: 0,
-      role: "img",
+      role: "application",
       "aria-label": "Map of the street. Arrow keys move it, plus and minus zoom, zero shows all of it; the list beside it names every intersection.",
     });
     const pick = (i: number) => this.pick(i);
@@ -113,7 +113,7 @@ class Page {
     const { place } = this.street;
     const { camera } = this.map;
     const [x, y] = [camera.screenX(place[2 * i]), camera.screenY(place[2 * i + 1])];
-    if (x < 30 || y < 30 || x > camera.width - 30 || y > camera.height - 30 || camera.scale < 0.42) {
+    if (x < 30 || y < 30 || x > camera.width - 30 || y > camera.height - 30 || camera.scale < 0.5) {
       camera.look(place[2 * i], place[2 * i + 1]);
     }
   }
@@ -161,7 +161,8 @@ class Page {
   show(frame: FrameDocument): void {
     this.state.apply(frame);
     this.clock.textContent = timeText(frame.t);
-    this.charts.add(frame.t, frame.vehicles, frame.queue, frame.minute);
+    if (this.about.kind === "live") this.charts.add(frame.t, frame.vehicles, frame.queue, frame.minute);
+    else this.charts.mark(frame.t);
     this.showFacts(frame, frame.minute);
     this.tellStatus();
     this.map.ask();
@@ -214,10 +215,7 @@ class Page {
   async record(): Promise<void> {
     const record = await ask<RecordDocument>("/v1/page/record");
     this.charts.past(record.past);
-    const show = (frame: FrameDocument) => {
-      this.show({ ...frame });
-      this.charts.mark(frame.t);
-    };
+    const show = (frame: FrameDocument, last: boolean) => (last ? this.show(frame) : this.state.apply(frame));
     const player = new Player(record, show, (why) => this.connected("lost", why));
     this.dock.before(player.element);
     document.title = `${record.scenario}, ${record.controller}: record`;

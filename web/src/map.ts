@@ -6,7 +6,7 @@ import type { Street } from "./street";
 import { onTheme, palette, type Colours } from "./theme";
 
 /** From this scale on lanes are drawn, and from the next the ways through the junctions [px/m]. */
-const LANES_FROM = 0.42;
+const LANES_FROM = 0.5;
 const WAYS_FROM = 1.9;
 const LANE_WIDTH = 3;
 const PICK_RADIUS = 26;
@@ -143,7 +143,7 @@ export class MapView {
   private drawRoads(context: CanvasRenderingContext2D, colours: Colours): void {
     const { scale } = this.camera;
     this.refreshPaths();
-    const width = Math.max(1.1, Math.min(3.2, scale * 9)) / scale;
+    const width = Math.max(1.1, Math.min(4, scale * 10)) / scale;
     context.lineCap = "butt";
     this.levels(colours).forEach((colour, level) => {
       const path = this.paths[level];
@@ -179,13 +179,22 @@ export class MapView {
     this.paths[LEVELS + 1] = queues;
   }
 
+  /** All ways through the junctions in sight, as one grey floor under the lamps. */
+  private drawFloor(context: CanvasRenderingContext2D, seen: number[]): void {
+    const { street } = this;
+    context.beginPath();
+    for (const lane of seen) for (const m of street.laneMoves[lane]) way(context, street, m);
+    context.stroke();
+  }
+
   private drawLanes(context: CanvasRenderingContext2D, colours: Colours): void {
     const { street, camera, bucket, length, state } = this;
     const seen = this.seen();
-    const width = Math.max(LANE_WIDTH, 1.4 / camera.scale);
+    const width = Math.max(LANE_WIDTH, 2.4 / camera.scale);
     context.lineCap = "butt";
     context.lineWidth = width + 1.2;
     context.strokeStyle = colours.road;
+    this.drawFloor(context, seen);
     stroke(context, street, seen, () => Infinity);
     const levels = this.levels(colours);
     context.lineWidth = width * 0.86;
@@ -203,7 +212,7 @@ export class MapView {
       stroke(context, street, lanes, (lane) => length[lane]);
     }
     context.globalAlpha = 1;
-    if (camera.scale >= WAYS_FROM) this.drawWays(context, colours);
+    if (camera.scale >= WAYS_FROM) this.drawWays(context, colours, seen);
     this.drawLamps(context, colours, seen);
   }
 
@@ -228,26 +237,20 @@ export class MapView {
   }
 
   /** Green ways through the junctions: whole lines with right of way, broken ones where they yield. */
-  private drawWays(context: CanvasRenderingContext2D, colours: Colours): void {
-    const { street, state, camera } = this;
-    const { from, to, group } = street.movements;
+  private drawWays(context: CanvasRenderingContext2D, colours: Colours, seen: number[]): void {
+    const { street, state } = this;
+    const { group } = street.movements;
     const lamps = [colours.red, colours.yellow, colours.yields, colours.green];
     context.lineCap = "round";
-    context.lineWidth = 0.9;
+    context.lineWidth = 0.8;
+    context.globalAlpha = 0.8;
     for (const aspect of [1, 2, 3]) {
       context.beginPath();
-      for (let m = 0; m < from.length; m++) {
-        if (group[m] < 0 || state.places.g[group[m]] !== aspect) continue;
-        const a = street.end(from[m]);
-        const b = street.begin(to[m]);
-        if (!a || !b || Math.abs(a[0] - camera.x) * camera.scale > camera.width) continue;
-        const reach = Math.hypot(b[0] - a[0], b[1] - a[1]) / 2.2;
-        context.moveTo(a[0], a[1]);
-        context.bezierCurveTo(
-          a[0] + a[2] * reach, a[1] + a[3] * reach, b[0] - b[2] * reach, b[1] - b[3] * reach, b[0], b[1],
-        );
+      for (const lane of seen) {
+        for (const m of street.laneMoves[lane]) {
+          if (group[m] >= 0 && state.places.g[group[m]] === aspect) way(context, street, m);
+        }
       }
-      context.globalAlpha = 0.75;
       context.setLineDash(aspect === 2 ? [1.5, 2.2] : []);
       context.strokeStyle = lamps[aspect];
       context.stroke();
@@ -260,9 +263,9 @@ export class MapView {
   private drawLamps(context: CanvasRenderingContext2D, colours: Colours, seen: number[]): void {
     const { street, state, camera } = this;
     const lamps = [colours.red, colours.yellow, colours.yields, colours.green];
-    const half = Math.max(LANE_WIDTH, 1.4 / camera.scale) / 2;
+    const half = Math.max(LANE_WIDTH, 3.2 / camera.scale) / 2;
     context.lineCap = "butt";
-    context.lineWidth = Math.max(1.6, 3 / camera.scale);
+    context.lineWidth = Math.max(1.8, 5 / camera.scale);
     for (let aspect = 0; aspect < lamps.length; aspect++) {
       context.beginPath();
       for (const lane of seen) {
@@ -373,6 +376,18 @@ export class MapView {
     this.canvas.classList.toggle("pointing", found >= 0);
     this.ask();
   }
+}
+
+/** The way of a movement through its junction, as a curve that leaves and enters along the lanes. */
+function way(context: CanvasRenderingContext2D, street: Street, movement: number): void {
+  const a = street.end(street.movements.from[movement]);
+  const b = street.begin(street.movements.to[movement]);
+  if (!a || !b) return;
+  const reach = Math.hypot(b[0] - a[0], b[1] - a[1]) / 2.2;
+  context.moveTo(a[0], a[1]);
+  context.bezierCurveTo(
+    a[0] + a[2] * reach, a[1] + a[3] * reach, b[0] - b[2] * reach, b[1] - b[3] * reach, b[0], b[1],
+  );
 }
 
 interface Pen {

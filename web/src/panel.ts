@@ -17,6 +17,14 @@ export interface Lane {
   age_s: number | null;
 }
 
+/** What is believed of an intersection; in a recorded run also the controller's wish and what the guard bent. */
+interface Found {
+  lanes: Lane[];
+  plan: { seq: number } | null;
+  wish?: Plan;
+  bent?: string[];
+}
+
 interface Sensor {
   sensor: string;
   kind: string;
@@ -68,6 +76,7 @@ export class Panel {
   };
   private intersection = -1;
   private data: ControllerData | null = null;
+  private plan: Plan | null = null;
   private busy = false;
   private slowAt = 0;
   private scope = "";
@@ -93,6 +102,7 @@ export class Panel {
   open(intersection: number): void {
     this.intersection = intersection;
     this.data = null;
+    this.plan = null;
     this.slowAt = 0;
     const id = this.street.ids[intersection];
     const back = h("button", { class: "quiet", onclick: () => this.closed(), "aria-label": "Back to all intersections" }, "← all");
@@ -143,13 +153,12 @@ export class Panel {
   private async fetch(i: number): Promise<void> {
     const id = this.street.ids[i];
     const query = this.recorded ? `?time=${this.state.t}` : "";
-    const [found, plan] = await Promise.all([
-      quiet(ask<{ lanes: Lane[]; bent?: string[] }>(about(id, query))),
-      quiet(ask<Plan>(about(id, `/plan${query}`))),
-    ]);
+    const found = await quiet(ask<Found>(about(id, query)));
+    if (i !== this.intersection || !found) return;
+    this.parts.lanes.replaceChildren(laneTable(found.lanes));
+    if (found.bent) this.parts.history.replaceChildren(list(found.bent, "None so far."));
+    const plan = found.wish ?? (await this.planOf(id, found.plan?.seq));
     if (i !== this.intersection) return;
-    if (found) this.parts.lanes.replaceChildren(laneTable(found.lanes));
-    if (found?.bent) this.parts.history.replaceChildren(list(found.bent, "None so far."));
     this.showPlan(plan);
     const now = performance.now();
     if (this.recorded || now - this.slowAt < SLOW_EVERY_MS) return;
@@ -163,6 +172,13 @@ export class Panel {
     if (sensors) this.showSensors(sensors.sensors);
     if (plans) this.parts.history.replaceChildren(planTable(plans.plans));
     if (overrides) this.showOverride(overrides.overrides.filter((o) => o.intersection === id));
+  }
+
+  /** The plan in force; a plan never changes, so each is fetched once. */
+  private async planOf(id: string, seq: number | undefined): Promise<Plan | null> {
+    if (seq === undefined) return null;
+    if (this.plan?.seq !== seq) this.plan = await quiet(ask<Plan>(about(id, `/plans/${seq}`)));
+    return this.plan;
   }
 
   /** Stages, yellows and intergreens, which the timeline needs to look ahead. */
@@ -319,14 +335,15 @@ function laneTable(lanes: Lane[]): HTMLElement {
       h("td", {}, lane.age_s === null ? "never" : figure(lane.age_s)),
     ),
   );
-  const heads = ["lane", "vehicles", "queued", "back [m]", "flow [veh/h]", "confidence", "age [s]"];
+  const heads = ["lane", "veh", "queued", "back [m]", "flow [veh/h]", "confidence", "age [s]"];
   const head = h("thead", {}, h("tr", {}, ...heads.map((text) => h("th", { scope: "col" }, text))));
   return h("table", { class: "figures" }, head, h("tbody", {}, ...rows));
 }
 
 function sureness(confidence: number): HTMLElement {
-  const text = `${Math.round(100 * confidence)} %`;
-  return h("span", { class: "sure" }, h("meter", { min: 0, max: 1, value: confidence, "aria-hidden": "true" }), text);
+  const level = h("b");
+  level.style.width = `${Math.round(100 * confidence)}%`;
+  return h("span", { class: "sure" }, h("i", {}, level), `${Math.round(100 * confidence)} %`);
 }
 
 function planTable(plans: Plan[]): HTMLElement {

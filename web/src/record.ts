@@ -6,6 +6,8 @@ import { ask } from "./service";
 const STRETCH = 120;
 const SPEEDS = [1, 5, 20, 60];
 const STRETCHES_KEPT = 8;
+/** Stretches that are told before a moment that was leapt to. */
+const BEFORE = 2;
 
 export interface RecordDocument {
   scenario: string;
@@ -31,7 +33,7 @@ export class Player {
 
   constructor(
     record: RecordDocument,
-    private readonly show: (frame: FrameDocument) => void,
+    private readonly show: (frame: FrameDocument, last: boolean) => void,
     private readonly failed: (why: string) => void,
   ) {
     const [begin, end, step] = record.times;
@@ -74,7 +76,7 @@ export class Player {
         const goal = Math.floor(this.wanted);
         const next = this.at >= 0 && goal > this.at && goal - this.at <= STRETCH ? this.at + 1 : Math.max(0, goal - STRETCH / 2);
         const whole = next !== this.at + 1 || this.at < 0;
-        await this.tell(next, whole);
+        await this.tell(next, whole, goal);
         this.at = next;
       }
     } catch {
@@ -85,11 +87,15 @@ export class Player {
     }
   }
 
-  private async tell(at: number, whole: boolean): Promise<void> {
-    const frames = await this.stretch(Math.floor(at / STRETCH));
+  private async tell(at: number, whole: boolean, goal: number): Promise<void> {
+    const number = Math.floor(at / STRETCH);
+    // After a leap the frames before are told too, so that timelines have a past; a stretch's first one is whole.
+    for (let before = whole ? Math.max(0, number - BEFORE) : number; before < number; before++) {
+      for (const frame of await this.stretch(before)) this.show(frame, false);
+    }
+    const frames = await this.stretch(number);
     const k = at % STRETCH;
-    // After a leap the frames before are told too, from the stretch's first one on, which is whole.
-    for (let n = whole ? 0 : k; n <= k; n++) this.show(frames[n]);
+    for (let n = whole ? 0 : k; n <= k; n++) this.show(frames[n], at === goal && n === k);
   }
 
   private async stretch(number: number): Promise<FrameDocument[]> {

@@ -32,6 +32,7 @@ export class Street {
   readonly toEnd: Float32Array;
   readonly laneBox: Float32Array;
   readonly laneGroups: number[][];
+  readonly laneMoves: number[][];
   readonly roads: string[];
   readonly roadLanes: number[][];
   readonly ids: string[];
@@ -69,7 +70,9 @@ export class Street {
     this.groupKind = groups.kind;
     this.groupMoves = groups.intersection.map(() => []);
     this.laneGroups = lanes.id.map(() => []);
+    this.laneMoves = lanes.id.map(() => []);
     movements.group.forEach((g, m) => {
+      this.laneMoves[movements.from[m]].push(m);
       if (g < 0) return;
       this.groupMoves[g].push(m);
       const at = this.laneGroups[movements.from[m]];

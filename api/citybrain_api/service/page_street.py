@@ -5,9 +5,12 @@ Numbers refer to the network's own order, the same in the frames (``page_frames`
 
 from __future__ import annotations
 
+import gzip
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from fastapi import Request, Response
 
 from citybrain.links import find_links
 
@@ -20,6 +23,23 @@ if TYPE_CHECKING:
 
 ASPECTS = "rygG"
 DECIMETRES = 10
+
+
+class PackedStreet:
+    """The street's document as bytes, made when it is first asked for."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._bytes: bytes | None = None
+
+    def answer(self, request: Request) -> Response:
+        """Give it, packed where the client can unpack it."""
+        if self._bytes is None:
+            self._bytes = gzip.compress(json.dumps(street_document(self._site), separators=(",", ":")).encode(), 6)
+        headers = {"Vary": "Accept-Encoding", "Cache-Control": "no-store"}
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(self._bytes, headers={**headers, "Content-Encoding": "gzip"}, media_type="application/json")
+        return Response(gzip.decompress(self._bytes), headers=headers, media_type="application/json")
 
 
 def street_document(site: Site) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import APIRouter, Request, Response
@@ -14,12 +12,11 @@ import citybrain
 from citybrain_api.service.access import PersonKey, ServiceNeeded
 from citybrain_api.service.core import EVENT_STREAM
 from citybrain_api.service.examples import FRAME_EVENTS
-from citybrain_api.service.page_street import street_document
 from citybrain_api.service.problems import declared
 
 if TYPE_CHECKING:
-    from citybrain.control.interface import Site
     from citybrain_api.service.page_feed import PageFeed
+    from citybrain_api.service.page_street import PackedStreet
 
 router = APIRouter(tags=["people"])
 
@@ -36,23 +33,6 @@ class StreetGeometry(BaseModel):
     links: dict[str, list[Any]] = Field(description="`origin`, `target`, `roads`, `length`, `seconds`.")
 
 
-class Packed:
-    """The street's document as bytes, made when it is first asked for."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._bytes: bytes | None = None
-
-    def answer(self, request: Request) -> Response:
-        """Give it, packed where the client can unpack it."""
-        if self._bytes is None:
-            self._bytes = gzip.compress(json.dumps(street_document(self._site), separators=(",", ":")).encode(), 6)
-        headers = {"Vary": "Accept-Encoding", "Cache-Control": "no-store"}
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(self._bytes, headers={**headers, "Content-Encoding": "gzip"}, media_type="application/json")
-        return Response(gzip.decompress(self._bytes), headers=headers, media_type="application/json")
-
-
 @router.get(
     "/v1/page/street",
     summary="The street's geometry",
@@ -61,7 +41,7 @@ class Packed:
 )
 def street(request: Request, _shared: ServiceNeeded, _key: PersonKey) -> Response:
     """Tell what the page draws: lanes with their shapes, movements, signal groups, stages and links."""
-    return cast("Packed", request.app.state.street).answer(request)
+    return cast("PackedStreet", request.app.state.street).answer(request)
 
 
 @router.get(
