@@ -26,7 +26,7 @@ class RunFolder:
 
     Attributes
     ----------
-    path : its folder. version : of citybrain, that made it.
+    path : its folder. version : of citybrain, that made it; code : of its source, empty where not recorded.
     spec, result : what was asked for and what came of it.
     inputs : hashes of the scenario's files, by name.
     begin_s, end_s : what was simulated [s].
@@ -35,6 +35,7 @@ class RunFolder:
 
     path: Path
     version: str
+    code: str
     spec: RunSpec
     result: RunResult
     inputs: dict[str, str]
@@ -99,6 +100,7 @@ def _read(folder: Path) -> RunFolder | LeftOut:
         return RunFolder(
             path=folder,
             version=document["version"],
+            code=document.get("code", ""),
             spec=RunSpec.from_document(document["spec"], folder),
             result=replace(RunResult.from_document(document["run"]), folder=str(folder)),
             inputs=document["inputs"],

@@ -10,7 +10,7 @@ import numpy as np
 
 from citybrain.errors import InputError, PlantError
 from citybrain_api.report import approaches as ways
-from citybrain_api.report import moments, outcomes, places
+from citybrain_api.report import moments, outcomes, phases, places
 from citybrain_api.report.schema import TABLES, table
 from citybrain_sim.comparison import BASELINE
 from citybrain_sim.passages import Passages, read_passages, road_delays
@@ -124,6 +124,8 @@ def _read_traces(study: Study, site: Site | None) -> _Traces:
 
 def _show(label: str, run: RunFolder, site: Site, rows: dict[str, list[dict[str, Any]]]) -> None:
     rows["signals"] += moments.signal_rows(label, run, site)
+    rows["phases"] += phases.phase_rows(label, run, site)
+    rows["crossings"] += phases.crossing_rows(label, run, site)
     rows["stages"] += moments.stage_rows(label, run, site)
     if run.spec.controller != BASELINE:
         rows["choices"] += moments.choice_rows(label, run, site)

@@ -121,7 +121,7 @@ def measures_section(evidence: Evidence) -> Markup:
     for measure in MEASURES:
         for row in found:
             if row["measure"] == measure.column:
-                digits = 2 if measure.column == "stops" else 1
+                digits = 2 if measure.column in ("stops", "travel_time_index") else 1
                 compared = row["pairs"] > 0
                 rows.append(
                     (

@@ -40,11 +40,15 @@ class Measure(NamedTuple):
 MEASURES = (
     Measure("delay_s", "delay", "s/veh", "Delay per vehicle"),
     Measure("p95_delay_s", "p95_delay", "s", "Delay that 1 vehicle in 20 exceeds"),
+    Measure("longest_delay_s", "longest_delay", "s", "Longest delay of all"),
     Measure("travel_time_s", "travel_time", "s/veh", "Time on the road per vehicle"),
     Measure("stops", "stops", "1/veh", "Stops per vehicle"),
     Measure("queue", "queue", "veh", "Vehicles standing at any one time"),
     Measure("pedestrian_delay_s", "pedestrian_delay", "s", "Time lost per person on foot"),
     Measure("longest_red_s", "longest_red", "s", "Longest red of any signal"),
+    Measure("travel_time_index", "travel_time_index", "", "Time on the road over that without hindrance"),
+    Measure("co2_kg", "co2", "kg", "Carbon dioxide of all vehicles"),
+    Measure("fuel_kg", "fuel", "kg", "Fuel of all vehicles"),
     Measure("not_inserted", "not_inserted", "veh", "Vehicles that never found room to start"),
 )
 
@@ -162,7 +166,7 @@ def minutes_table(study: Study, trips: Mapping[Path, Trips]) -> pa.Table:
     times = np.arange(begin + MINUTE_S, end + 1e-6, MINUTE_S)
     rows: list[dict[str, Any]] = []
     for variant in study.variants:
-        series = {
+        series: dict[str, list[FloatArray | None]] = {
             "present": [_present(trips[run.path], times) for run in variant.runs],
             "outside": [_recorded(run, "truth", "waiting", times) for run in variant.runs],
             "queued": [_mean_queue(run, times) for run in variant.runs],
@@ -170,11 +174,10 @@ def minutes_table(study: Study, trips: Mapping[Path, Trips]) -> pa.Table:
         for measure, found in series.items():
             known = [values for values in found if values is not None]
             if known and len(times):
-                stack = np.stack(known)
-                low, median, high = np.min(stack, axis=0), np.median(stack, axis=0), np.max(stack, axis=0)
+                spread = np.quantile(np.stack(known), (0.5, 0.0, 1.0), axis=0).T.tolist()
                 rows += [
                     {"controller": variant.label, "measure": measure, "time": t, "median": m, "low": l, "high": h}
-                    for t, m, l, h in zip(times, median, low, high, strict=True)
+                    for t, (m, l, h) in zip(times.tolist(), spread, strict=True)
                 ]
     return table("minutes", rows)
 

@@ -9,6 +9,7 @@ from citybrain_api.report.explorer import explorer_section, shipped
 from citybrain_api.report.first_page import first_page, measures_section
 from citybrain_api.report.markup import Markup, join, tag
 from citybrain_api.report.naming import Names
+from citybrain_api.report.phases import phases_section
 from citybrain_api.report.place_sections import place_sections
 from citybrain_api.report.time_sections import (
     making_section,
@@ -29,6 +30,7 @@ CONTENTS = (
     ("movements", "Who lost, who gained"),
     ("time", "Over time"),
     ("spread", "How delay is spread"),
+    ("phases", "What controllers' logs say"),
     ("explorer", "Signals and corridors"),
     ("sensors", "Sensors"),
     ("making", "How this was made"),
@@ -45,6 +47,7 @@ def render(evidence: Evidence, settings: Mapping[str, str], command: str) -> str
             place_sections(evidence, names),
             time_section(evidence),
             spread_section(evidence),
+            phases_section(evidence, names),
             explorer_section(evidence, names),
             sensors_section(evidence),
             making_section(evidence, settings, command),

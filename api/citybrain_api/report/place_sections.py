@@ -6,10 +6,10 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from citybrain.delays import LEVELS, WORST
 from citybrain_api.report import charts, maps, words
 from citybrain_api.report.first_page import figure
 from citybrain_api.report.markup import DASH, Markup, html_table, join, number, signed, tag
-from citybrain_api.report.places import LEVELS
 
 if TYPE_CHECKING:
     from citybrain_api.report.evidence import Evidence
@@ -155,7 +155,7 @@ def _movement(row: dict[str, Any], names: Names | None) -> tuple[object, object]
 
 
 def _levels(evidence: Evidence) -> Markup:
-    letters = [*(name for _, name in LEVELS), "F"]
+    letters = [*(name for _, name in LEVELS), WORST]
     rows = []
     for variant in evidence.study.variants:
         shares = dict.fromkeys(letters, 0.0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from citybrain.delays import level_of_service
 from citybrain.measures import median_interval, pair_up
 from citybrain.randomness import generator
 from citybrain_api.report.outcomes import read_table
@@ -23,17 +24,7 @@ if TYPE_CHECKING:
     from citybrain_api.report.study import Study, Variant
 
 SECONDS_PER_HOUR = 3600.0
-LEVELS = ((10.0, "A"), (20.0, "B"), (35.0, "C"), (55.0, "D"), (80.0, "E"))
-"""Highest control delay [s/veh] of each level of service at signals: HCM 6, exhibit 19-8."""
-
 Pair = tuple[str, str]
-
-
-def level_of_service(delay_s: float) -> str:
-    """Level of service A to F of a control delay [s/veh]; empty where nobody came."""
-    if math.isnan(delay_s):
-        return ""
-    return next((name for most, name in LEVELS if delay_s <= most), "F")
 
 
 def movements_table(study: Study, network: Network | None) -> pa.Table:
@@ -84,6 +75,7 @@ def _movement(runs: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> dict[
     return {
         "vehicles": _median([float(run["vehicles"]) for run in runs]),
         "mean_delay": mean,
+        "p85_delay": _median([run.get("p85_delay", math.nan) for run in runs]),
         "p95_delay": _median([run["p95_delay"] for run in runs]),
         "longest_delay": max(longest, default=math.nan),
         "level": level_of_service(mean),

@@ -124,6 +124,7 @@ def _check_alike(runs: Sequence[RunFolder]) -> None:
         "scenarios": [run.result.scenario for run in runs],
         "protocols": [run.result.protocol for run in runs],
         "timing profiles": [run.result.profile for run in runs],
+        "incidents": [run.result.incident or "none" for run in runs],
         "demand factors": [f"{run.result.demand:g}" for run in runs],
     }
     for what, found in aspects.items():
@@ -181,6 +182,7 @@ def _warnings(
         told.append(f"Only {fewest} runs per controller: intervals are rough. Five or more are wanted for a claim.")
     for what, found in (
         ("version of citybrain", {run.version for run in runs}),
+        ("state of its code", {run.code[:12] for run in runs}),
         ("version of SUMO", {str(run.manifest.get("sumo")) for run in runs}),
     ):
         if len(found) > 1:
