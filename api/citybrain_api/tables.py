@@ -169,41 +169,6 @@ def doctor(checks: Iterable[Check]) -> Table:
     return table
 
 
-def phases(rows: Sequence[dict[str, Any]]) -> Table:
-    """Make a table of what a controller's log says, a row per phase (``citybrain.eventlog.report.summary``)."""
-    table = Table(
-        title="Phases of the log",
-        caption="arrivals: actuations of advance detectors; queues in vehicles: what the estimator believed",
-        box=box.SIMPLE_HEAD,
-    )
-    heads = {
-        "device": "controller",
-        "phase": "phase",
-        "cycles": "cycles",
-        "arrivals": "arrivals",
-        "arrivals_on_green": "on green",
-        "departures": "departures",
-        "judged": "judged",
-        "split_failures": "split failures",
-        "queue_at_green": "queue at green",
-        "longest_queue": "longest",
-        "queue_left": "left",
-    }
-    for name, head in heads.items():
-        table.add_column(head, justify="left" if name == "device" else "right")
-    for row in rows:
-        table.add_row(*(_phase_cell(name, row[name]) for name in heads))
-    return table
-
-
-def _phase_cell(name: str, value: Any) -> str:
-    if value is None:
-        return UNKNOWN
-    if name == "arrivals_on_green":
-        return f"{100 * value:.0f} %"
-    return f"{value:.1f}" if isinstance(value, float) else escape(str(value))
-
-
 def sensors(found: Sequence[dict[str, Any]]) -> Table:
     """Make the table of sensors; the sick first, then the suspect."""
     style = {"sick": "red", "suspect": "yellow", "well": "dim"}

@@ -1,8 +1,11 @@
-"""A log's table of cycles: what it says of every cycle of every phase, and what the estimator believed then."""
+"""What the estimator believed, beside what a log says: its queues at the greens of a real controller.
+
+A run has recorded what its engine believed; only logs need this.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,109 +15,62 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from citybrain.errors import InputError
-from citybrain.eventlog.log import Function
-from citybrain.eventlog.measures import actuations, channels_of, cycles_of, in_cycle, occupancies, on_green
 from citybrain.eventlog.offline import MS, estimate
 from citybrain.eventlog.street import street_of
+from citybrain.measure_tables import EVENT_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from citybrain.eventlog.log import Detector, EventLog
-    from citybrain.eventlog.measures import Cycles
     from citybrain.eventlog.offline import Estimates
     from citybrain.eventlog.street import LoggedStreet
 
-TIME = pa.timestamp("ms")
-SCHEMA = pa.schema(
-    [
-        ("device", pa.string()),
-        ("phase", pa.int16()),
-        ("green", TIME),
-        ("yellow", TIME),
-        ("red", TIME),
-        ("arrivals", pa.int32()),
-        ("arrivals_on_green", pa.int32()),
-        ("departures", pa.int32()),
-        ("green_occupancy", pa.float32()),
-        ("red_occupancy", pa.float32()),
-        ("split_failure", pa.bool_()),
-        ("queue_at_green", pa.float32()),
-        ("queue_left", pa.float32()),
-        ("confidence", pa.float32()),
-    ]
-)
-"""``arrivals`` and ``departures``: actuations of advance detectors and of those at the stop line that the estimator
-uses, in the cycle; null without such a detector. Occupancies and ``split_failure``: null where the cycle is not
-complete. ``queue_at_green``, ``queue_left``: vehicles that the estimator believed queued when green began and when
-it ended; ``confidence``: the least of the phase's lanes when green began."""
+QUEUES = ("queue_at_green", "queue_left", "confidence")
+SCHEMA = pa.schema([*EVENT_TABLES["cycles"].schema, *(pa.field(name, pa.float32()) for name in QUEUES)])
+"""``queue_at_green``, ``queue_left``: vehicles that the estimator believed queued when green began and when it ended;
+``confidence``: the least of the phase's lanes when green began. Null for phases without detectors."""
 
 
-def cycle_table(log: EventLog, detectors: tuple[Detector, ...]) -> pa.Table:
-    """Judge all cycles of all controllers that are in the log and in the configuration; columns as ``SCHEMA``.
+def with_queues(log: EventLog, detectors: tuple[Detector, ...], cycles: pa.Table) -> pa.Table:
+    """Run the estimator over a log and add its queues to the table of cycles; columns as ``SCHEMA``.
 
     Raises
     ------
     InputError
-        If no controller is in both.
+        If no controller is in the log and in the configuration.
     """
     configured = {d.device for d in detectors}
     devices = [device for device in log.devices if device in configured] or [*log.devices[:1]]
-    parts = []
+    columns = {name: np.full(cycles.num_rows, np.nan, np.float32) for name in QUEUES}
+    of = list(zip(cycles["device"].to_pylist(), cycles["phase"].to_pylist(), strict=True))
+    green, yellow = (cycles[name].cast(pa.int64()).fill_null(-1).to_numpy() for name in ("green", "yellow"))
     for device in devices:
         street = street_of(log, detectors, device)
         believed = estimate(log, street)
-        parts += [_phase_table(log, detectors, street, p, believed) for p in range(len(street.phases))]
-    return pa.concat_tables(parts)
+        for p, phase in enumerate(street.phases):
+            rows = np.array([k for k, owner in enumerate(of) if owner == (device, phase)], np.int64)
+            for name, values in _queues(street, believed, p, green[rows], yellow[rows]).items():
+                columns[name][rows] = values
+    out = cycles
+    for name in QUEUES:
+        out = out.append_column(SCHEMA.field(name), pa.array(columns[name], mask=np.isnan(columns[name])))
+    return out
 
 
-def _phase_table(
-    log: EventLog, detectors: tuple[Detector, ...], street: LoggedStreet, p: int, believed: Estimates
-) -> pa.Table:
-    device, phase = street.device, street.phases[p]
-    cycles = cycles_of(log, device, phase)
+def _queues(
+    street: LoggedStreet, believed: Estimates, p: int, green_ms: NDArray[np.int64], yellow_ms: NDArray[np.int64]
+) -> dict[str, NDArray[np.float32]]:
+    """Columns ``QUEUES`` of one phase's cycles; NaN where green has no end."""
     lanes = np.flatnonzero(street.lane_phase == p)
-    advance = channels_of(detectors, device, phase, Function.ADVANCE)
-    stops = street.channel[np.isin(street.sensors.lane, lanes) & (street.sensors.distance <= 1.0)]
-    arriving = actuations(log, device, advance)
-    judged = occupancies(log, cycles, channels_of(detectors, device, phase, Function.PRESENCE))
-    at_green, left = (_at(believed, moment) for moment in (cycles.green, cycles.yellow))
-    complete = np.zeros(len(cycles), np.bool_)
-    complete[judged.cycle] = True
-
-    def filled(values: NDArray[np.float64] | NDArray[np.bool_]) -> pa.Array:
-        out = np.zeros(len(cycles), values.dtype)
-        out[judged.cycle] = values
-        return pa.array(out, mask=~complete)
-
-    def counted(at: NDArray[np.int64], channels: NDArray[np.int64]) -> pa.Array:
-        count = _count(cycles, at)
-        return pa.array(count, mask=np.full(len(cycles), not len(channels)))
-
-    columns = {
-        "device": pa.array([device] * len(cycles)),
-        "phase": pa.array(np.full(len(cycles), phase)),
-        "green": pa.array(cycles.green),
-        "yellow": pa.array(cycles.yellow, mask=cycles.yellow < 0),
-        "red": pa.array(cycles.red, mask=cycles.red < 0),
-        "arrivals": counted(arriving, advance),
-        "arrivals_on_green": counted(arriving[on_green(log, cycles, arriving)], advance),
-        "departures": counted(actuations(log, device, stops), stops),
-        "green_occupancy": filled(judged.green),
-        "red_occupancy": filled(judged.red),
-        "split_failure": filled(judged.split_failure),
-        "queue_at_green": pa.array(believed.queue[at_green][:, lanes].sum(1)),
-        "queue_left": pa.array(believed.queue[left][:, lanes].sum(1), mask=cycles.yellow < 0),
-        "confidence": pa.array(believed.confidence[at_green][:, lanes].min(1, initial=1.0)),
+    at_green, left = (_at(believed, moment) for moment in (green_ms, yellow_ms))
+    queue_left = believed.queue[left][:, lanes].sum(1)
+    return {
+        "queue_at_green": believed.queue[at_green][:, lanes].sum(1),
+        "queue_left": np.where(yellow_ms < 0, np.float32(np.nan), queue_left),
+        "confidence": believed.confidence[at_green][:, lanes].min(1, initial=1.0),
     }
-    return pa.table([columns[name].cast(SCHEMA.field(name).type) for name in SCHEMA.names], schema=SCHEMA)
-
-
-def _count(cycles: Cycles, at: NDArray[np.int64]) -> NDArray[np.int64]:
-    cycle = in_cycle(cycles, at)
-    count: NDArray[np.int64] = np.bincount(cycle[cycle >= 0], minlength=len(cycles))
-    return count
 
 
 def _at(believed: Estimates, moment_ms: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -123,49 +79,32 @@ def _at(believed: Estimates, moment_ms: NDArray[np.int64]) -> NDArray[np.int64]:
     return row
 
 
-def summary(table: pa.Table) -> pa.Table:
-    """Add up a table of cycles, a row per controller and phase.
-
-    Returns
-    -------
-    columns ``device, phase, cycles, arrivals, arrivals_on_green`` (their share, null without arrivals),
-    ``departures``, ``judged`` (complete cycles), ``split_failures``, ``queue_at_green`` (mean), ``longest_queue`` and
-    ``queue_left`` (mean).
-    """
-    grouped = table.group_by(["device", "phase"]).aggregate(
-        [
-            ("green", "count"),
-            ("arrivals", "sum"),
-            ("arrivals_on_green", "sum"),
-            ("departures", "sum"),
-            ("split_failure", "count"),
-            ("split_failure", "sum"),
-            ("queue_at_green", "mean"),
-            ("queue_at_green", "max"),
-            ("queue_left", "mean"),
-        ]
-    )
-    came = grouped["arrivals_sum"].cast(pa.float64())
-    share = pc.divide(grouped["arrivals_on_green_sum"].cast(pa.float64()), pc.if_else(pc.greater(came, 0), came, None))
-    return pa.table(
-        {
-            "device": grouped["device"],
-            "phase": grouped["phase"],
-            "cycles": grouped["green_count"],
-            "arrivals": grouped["arrivals_sum"],
-            "arrivals_on_green": share,
-            "departures": grouped["departures_sum"],
-            "judged": grouped["split_failure_count"],
-            "split_failures": grouped["split_failure_sum"],
-            "queue_at_green": grouped["queue_at_green_mean"],
-            "longest_queue": grouped["queue_at_green_max"],
-            "queue_left": grouped["queue_left_mean"],
+def queue_summary(cycles: pa.Table) -> dict[tuple[str, int], dict[str, Any]]:
+    """Queues of every phase: (device, phase) -> ``queue_at_green`` (mean), ``longest_queue``, ``queue_left`` (mean)."""
+    wanted = [("queue_at_green", "mean"), ("queue_at_green", "max"), ("queue_left", "mean")]
+    grouped = cycles.group_by(["device", "phase"]).aggregate(wanted)
+    return {
+        (row["device"], row["phase"]): {
+            "queue_at_green": row["queue_at_green_mean"],
+            "longest_queue": row["queue_at_green_max"],
+            "queue_left": row["queue_left_mean"],
         }
-    ).sort_by([("device", "ascending"), ("phase", "ascending")])
+        for row in grouped.to_pylist()
+    }
 
 
-def cycle_writer(path: Path) -> Callable[[pa.Table], None]:
-    """Find what writes a table of cycles as ``.parquet`` or ``.csv``; readers see the whole file or none.
+def state_seconds(coordination: pa.Table) -> list[dict[str, Any]]:
+    """Add up the table ``coordination``: rows ``device, state, seconds``, in order."""
+    spent = pc.divide(
+        pc.subtract(coordination["end"], coordination["begin"]).cast(pa.int64()).cast(pa.float64()), 1000.0
+    )
+    grouped = coordination.append_column("seconds", spent).group_by(["device", "state"]).aggregate([("seconds", "sum")])
+    rows = grouped.sort_by([("device", "ascending"), ("state", "ascending")]).to_pylist()
+    return [{"device": row["device"], "state": row["state"], "seconds": row["seconds_sum"]} for row in rows]
+
+
+def table_writer(path: Path) -> Callable[[pa.Table], None]:
+    """Find what writes a table as ``.parquet`` or ``.csv``; readers see the whole file or none.
 
     Raises
     ------
@@ -186,3 +125,19 @@ def cycle_writer(path: Path) -> Callable[[pa.Table], None]:
             raise InputError(f"table of cycles {path} cannot be written: {error}; name another place") from None
 
     return write
+
+
+def write_tables(folder: Path, tables: dict[str, pa.Table]) -> None:
+    """Write every table as ``NAME.parquet`` into a folder, which is made if needed.
+
+    Raises
+    ------
+    InputError
+        If that cannot be done.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made: {error}; name another place") from None
+    for name, table in tables.items():
+        table_writer(folder / f"{name}.parquet")(table)
