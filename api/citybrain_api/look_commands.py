@@ -18,11 +18,9 @@ def look(
 ) -> None:
     """Show a recorded run in the browser, with a slider for the time, until Ctrl-C. Only this machine can reach it."""
     with clear_errors(Path()):
-        from citybrain_api.look import make_look, serve_look  # noqa: PLC0415 - heavy
+        from citybrain_api.look import Looking, make_look  # noqa: PLC0415 - heavy
         from citybrain_api.recorded import Recording  # noqa: PLC0415 - heavy
-        from citybrain_api.service.server import bind, url_of  # noqa: PLC0415 - heavy
 
-        app = make_look(Recording(folder))
-        with bind("127.0.0.1", port) as listener:
-            tell(f"{folder}: open {url_of(listener)}; Ctrl-C stops")
-            serve_look(app, listener)
+        with Looking(make_look(Recording(folder)), port) as looking:
+            tell(f"{folder}: open {looking.url}; Ctrl-C stops")
+            looking.wait()

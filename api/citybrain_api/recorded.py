@@ -20,7 +20,7 @@ from citybrain.errors import InputError
 from citybrain.links import find_links
 from citybrain.units import TENTHS_PER_SECOND, to_tenths
 from citybrain_api.service.page_frames import Frame, Picture, index_places, share
-from citybrain_api.service.page_street import ASPECTS
+from citybrain_api.service.page_street import ASPECTS, street_document
 from citybrain_sim.manifest import table_hash
 from citybrain_sim.runs import RunSpec
 from citybrain_sim.site import open_street
@@ -72,6 +72,15 @@ class Recording:
         self._bent = self._table("bent")
         self._minutes = self._read_minutes()
         self._index_times, self._index = self._read_indices()
+
+    @property
+    def intersections(self) -> tuple[str, ...]:
+        """Ids in the network's order."""
+        return self.site.network.intersection_id
+
+    def street(self) -> dict[str, Any]:
+        """Tell all of the street that does not change."""
+        return street_document(self.site)
 
     def about(self) -> dict[str, Any]:
         """Tell what was run, when, and the curves of the whole run."""
@@ -205,12 +214,12 @@ class Recording:
     def _read_indices(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Read the ends of the minutes [tenths], and the delay index of every road in them [minutes, E]: its link's."""
         links = find_links(self.site.network)
-        table = self._table("city_links", ("time", "delay_index"))
-        n = max(1, len(links.origin))
-        index = table["delay_index"].to_numpy().reshape(-1, n)
-        times = np.rint(table["time"].to_numpy()[::n] * TENTHS_PER_SECOND).astype(np.int64)
-        out = np.zeros((len(index), len(self.site.network.edge_id)), dtype=np.uint8)
-        out[:, links.road] = index_places(np.repeat(index, np.diff(links.road_ptr), axis=1))
+        times = np.array([minute["t"] for minute in self._minutes], dtype=np.int64)
+        out = np.zeros((len(times), len(self.site.network.edge_id)), dtype=np.uint8)
+        if len(links.origin):
+            index = self._table("city_links", ("delay_index",))["delay_index"].to_numpy()
+            index = index.reshape(len(times), len(links.origin))
+            out[:, links.road] = index_places(np.repeat(index, np.diff(links.road_ptr), axis=1))
         return times, out
 
     def _table(self, name: str, columns: tuple[str, ...] | None = None) -> pa.Table:

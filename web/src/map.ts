@@ -96,7 +96,7 @@ export class MapView {
     const { camera, canvas } = this;
     const colours = palette();
     const context = brush(canvas);
-    this.frames++;
+    canvas.dataset.frames = String(++this.frames);
     context.fillStyle = colours.paper;
     context.fillRect(0, 0, camera.width, camera.height);
     this.sort();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -19,7 +20,7 @@ from citybrain_api.service.logs import make_logger
 from citybrain_api.service.openapi import DescribedApp
 from citybrain_api.service.page_feed import MODES, PageFeed
 from citybrain_api.service.page_files import page_router
-from citybrain_api.service.page_street import PackedStreet
+from citybrain_api.service.page_street import PackedStreet, street_document
 from citybrain_api.service.settings import ServiceSettings
 from citybrain_api.service.views import Views
 
@@ -41,7 +42,8 @@ class LiveApp(DescribedApp):
                 yield
 
         super().__init__(lifespan=running)
-        self.state.service, self.state.feed, self.state.street = shared, feed, PackedStreet(shared.live.site)
+        self.state.service, self.state.feed = shared, feed
+        self.state.street = PackedStreet(partial(street_document, shared.live.site))
         self.include_router(page_router({"kind": "live", "modes": MODES, "time_zone": shared.live.settings.time_zone}))
         problems.install(self)
         self._door = Door(super().__call__, shared)

@@ -15,6 +15,8 @@ from fastapi import Request, Response
 from citybrain.links import find_links
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from citybrain.control.interface import Site
@@ -26,16 +28,21 @@ DECIMETRES = 10
 
 
 class PackedStreet:
-    """The street's document as bytes, made when it is first asked for."""
+    """The street's document as bytes, made when it is first asked for.
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    Parameters
+    ----------
+    make : gives the document.
+    """
+
+    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
+        self._make = make
         self._bytes: bytes | None = None
 
     def answer(self, request: Request) -> Response:
         """Give it, packed where the client can unpack it."""
         if self._bytes is None:
-            self._bytes = gzip.compress(json.dumps(street_document(self._site), separators=(",", ":")).encode(), 6)
+            self._bytes = gzip.compress(json.dumps(self._make(), separators=(",", ":")).encode(), 6)
         headers = {"Vary": "Accept-Encoding", "Cache-Control": "no-store"}
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(self._bytes, headers={**headers, "Content-Encoding": "gzip"}, media_type="application/json")
