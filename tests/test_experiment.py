@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -81,6 +82,45 @@ def test_sumo_controllers_run_without_our_engine(runs: Comparison) -> None:
     assert run.sensors == "none"
     assert not (Path(run.folder) / "states.parquet").exists()
     assert (Path(run.folder) / "tripinfo.xml").exists()
+
+
+def test_every_run_has_its_events_measured(runs: Comparison) -> None:
+    for run in runs.runs:
+        folder = Path(run.folder)
+        phases = pq.read_table(folder / "phases.parquet").to_pylist()
+        assert sum(row["cycles"] for row in phases) > 8
+        assert all(0.0 < row["green_ratio"] < 1.0 for row in phases)
+        assert all(row["roads"] for row in phases)
+        ends = sum(row["force_offs"] + row["max_outs"] for row in phases)
+        seen = [row["arrivals"] for row in phases]
+        if run.controller == "planner":
+            reds = [row["longest_red"] for row in phases]
+            reds += pq.read_table(folder / "crossings.parquet")["longest_red"].to_pylist()
+            assert max(reds) == pytest.approx(run.longest_red_s, abs=1.0), "the same to a tick"
+            assert (
+                ends
+                == sum(row["cycles"] for row in phases) - pq.read_table(folder / "cycles.parquet")["yellow"].null_count
+            )
+            assert sum(seen) >= run.loaded - run.not_inserted - 20
+        else:
+            assert ends == 0, "a controller of SUMO's own does not tell why"
+            assert seen == [None] * len(phases)
+
+
+def test_no_second_of_delay_is_lost_between_the_tables(runs: Comparison) -> None:
+    for run in runs.runs:
+        folder = Path(run.folder)
+        trips = pq.read_table(folder / "trips.parquet")
+        assert trips.num_rows == run.loaded
+        everything = pc.sum(trips["delay"]).as_py()
+        for name in ("movements", "approaches", "intersections"):
+            table = pq.read_table(folder / f"{name}.parquet").to_pylist()
+            lost = sum(row["vehicles"] * row["mean_delay"] for row in table if row["vehicles"])
+            assert lost == pytest.approx(everything, rel=1e-3), "every vehicle passes the signal"
+        assert pc.sum(trips["co2"]).as_py() / 1000.0 == pytest.approx(run.co2_kg)
+        assert 100.0 < 1000.0 * run.co2_kg / run.distance_km < 1000.0, "grams per kilometre"
+        assert 1.0 < run.travel_time_index < 10.0
+        assert run.delay_s <= run.p85_delay_s <= run.longest_delay_s
 
 
 def recompute(folder: Path) -> subprocess.CompletedProcess[str]:
