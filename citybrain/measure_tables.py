@@ -66,6 +66,8 @@ EVENT_TABLES: dict[str, Table] = {
                 "approach_delay", pa.float64(), "s/veh", "mean wait from arrival at red to the next green, all arrivals"
             ),
             Column("p95_wait", pa.float64(), "s", "95th percentile of that wait over the arrivals"),
+            Column("control_delay", pa.float64(), "s/veh", "mean of the delays of `arrivals`"),
+            Column("level", pa.string(), "", "its level of service A to F (HCM 6, exhibit 19-8)"),
             Column("judged", pa.int32(), "", "cycles whose detectors tell of a split failure; null without detectors"),
             Column("split_failures", pa.int32(), "", "of these, greens that did not serve all who waited"),
             Column("gap_outs", pa.int32(), "", "greens that ended because nobody came any more"),
@@ -116,6 +118,7 @@ EVENT_TABLES: dict[str, Table] = {
                 "s",
                 "from an arrival at red to the next green; 0 otherwise; null at the log's end",
             ),
+            Column("delay", pa.float64(), "s", "wait in a queue that takes up no room; null where no green followed"),
         ),
     ),
     "crossings": Table(

@@ -24,6 +24,8 @@ PHASES = {
     "arrivals_on_green": "on green",
     "platoon_ratio": "platoon ratio",
     "approach_delay": "wait [s]",
+    "control_delay": "delay [s]",
+    "level": "level",
     "split_failures": "split failures",
     "judged": "of",
     "ends": "gap/max/force",
@@ -52,7 +54,10 @@ QUEUES = "queues in vehicles: what the estimator believed"
 def screens(rows: Mapping[str, Rows]) -> Iterator[Table]:
     """Make the tables of what there is to tell; columns that nobody knows anything for are left out."""
     phases = [{**row, "ends": f"{row['gap_outs']}/{row['max_outs']}/{row['force_offs']}"} for row in rows["phases"]]
-    caption = "wait: of all arrivals, from an arrival at red to the next green; unused: nobody in the last 3 s of green"
+    caption = (
+        "wait: of all arrivals, from an arrival at red to the next green; delay: in a queue without length; "
+        "unused: nobody in the last 3 s of green"
+    )
     queues = any(row.get("queue_at_green") is not None for row in phases)
     yield _table("Phases", PHASES, phases, f"{caption}; {QUEUES}" if queues else caption)
     if rows["crossings"]:

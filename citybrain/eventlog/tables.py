@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from citybrain.delays import level_of_service
 from citybrain.errors import InputError
 from citybrain.eventlog.log import Function, read_detectors, read_log
 from citybrain.eventlog.measures import (
@@ -23,11 +24,13 @@ from citybrain.eventlog.measures import (
 )
 from citybrain.eventlog.phases import (
     UNUSED_MS,
+    Arrivals,
     arrival_type,
     arrivals,
     coordination_spans,
     green_spans,
     last_gaps,
+    queue_delays,
     red_spans,
     terminations,
     walks,
@@ -43,7 +46,6 @@ if TYPE_CHECKING:
 
     from citybrain.eventlog.log import Detector, EventLog
     from citybrain.eventlog.measures import Cycles
-    from citybrain.eventlog.phases import Arrivals
 
 MS = 1000.0
 TERMINATIONS = {Code.GAP_OUT: "gap_out", Code.MAX_OUT: "max_out", Code.FORCE_OFF: "force_off"}
@@ -148,19 +150,23 @@ class _Phase:
         self.ends = terminations(log, self.cycles)
         every = np.unique(np.concatenate((self._advance, self._stop)))
         self.gaps = last_gaps(self.cycles, *occupied(log, device, every)) if len(every) else None
-        self.came: Arrivals = self._arrivals(mine)
+        self.came, self.delay = self._arrivals(mine)
 
-    def _arrivals(self, mine: list[Detector]) -> Arrivals:
-        """Arrivals over all advance detectors, each with its own way to the stop line."""
+    def _arrivals(self, mine: list[Detector]) -> tuple[Arrivals, NDArray[np.float64]]:
+        """Arrivals over all advance detectors, each with its own way to the stop line, and their delays [s].
+
+        Every advance detector has a lane of its own.
+        """
         ways = {d.channel: round(d.offset_s * MS) for d in mine if d.function == Function.ADVANCE}
         parts = [
             arrivals(self._log, self.cycles, np.array([channel], np.int64), way) for channel, way in ways.items()
         ] or [arrivals(self._log, self.cycles, np.zeros(0, np.int64))]
+        delay = np.concatenate([queue_delays(self._log, self.cycles, part.time) for part in parts])
         time, since, shown, wait = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("time", "in_cycle", "shown", "wait")
         )
         order = np.argsort(time, kind="stable")
-        return type(parts[0])(time[order], since[order], shown[order], wait[order])
+        return Arrivals(time[order], since[order], shown[order], wait[order]), delay[order]
 
     def cycle_table(self) -> pa.Table:
         cycles, n = self.cycles, len(self.cycles)
@@ -200,6 +206,7 @@ class _Phase:
             "in_cycle": pa.array(came.in_cycle / MS, mask=came.in_cycle < 0),
             "shown": pa.array([SHOWN.get(Code(c)) if c else None for c in came.shown], pa.string()),
             "wait": pa.array(came.wait / MS, mask=came.wait < 0),
+            "delay": pa.array(self.delay, mask=np.isnan(self.delay)),
         }
         return _table("arrivals", columns)
 
@@ -215,6 +222,7 @@ class _Phase:
         reds = np.subtract(*red_spans(log, self.cycles)[::-1]) / MS
         ends = np.bincount(self.ends, minlength=max(TERMINATIONS) + 1)
         seen = len(self._advance) > 0
+        delay = float(np.nanmean(self.delay)) if np.isfinite(self.delay).any() else None
         return {
             "device": self._device,
             "phase": self._phase,
@@ -227,6 +235,8 @@ class _Phase:
             "arrival_type": None if platoon is None else arrival_type(platoon),
             "approach_delay": float(waits.mean()) if len(waits) else None,
             "p95_wait": float(np.percentile(waits, 95.0)) if len(waits) else None,
+            "control_delay": delay,
+            "level": None if delay is None else level_of_service(delay),
             "judged": len(self.judged.cycle) if len(self._presence) else None,
             "split_failures": int(self.judged.split_failure.sum()) if len(self._presence) else None,
             "gap_outs": int(ends[Code.GAP_OUT]),
