@@ -12,7 +12,8 @@ from citybrain_api.failures import clear_errors
 
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or folders that hold many, of one scenario.")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of runs, or folders that hold many, of one scenario."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page.")] = Path("report.html"),
     data: Annotated[

@@ -105,7 +105,7 @@ def road_delays(passages: Passages, network: Network, end_s: float) -> tuple[Int
     share = np.clip(1.0 - passages.start[going] / np.maximum(length[road], 1e-9), 0.0, 1.0)
     lost = np.maximum(until - passages.entry[going] - seconds[road] * share, 0.0)
     n = len(network.edge_id)
-    return np.bincount(road, minlength=n).astype(np.int32), np.bincount(road, weights=lost, minlength=n)
+    return np.bincount(road, minlength=n).astype(np.int32), np.bincount(road, lost, n).astype(np.float64)
 
 
 def _routes(path: Path) -> Iterator[tuple[str, list[str], list[float]]]:

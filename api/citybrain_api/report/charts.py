@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH = 960.0
-LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 12.0, 46.0
+LEFT, RIGHT, TOP, BOTTOM = 58.0, 26.0, 12.0, 46.0
 CLOCK_STEPS = (60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 21600.0)
 ROW = 30.0
 """Height of a row of a chart that has rows."""

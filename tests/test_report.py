@@ -1,0 +1,352 @@
+"""The report: a real comparison of a few minutes of the district, read back as a page, as JSON and as Parquet."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+import citybrain_scenarios
+from citybrain.errors import InputError
+from citybrain_api.cli import app
+from citybrain_api.report import schema
+from citybrain_api.report.charts import Axis, nice_step
+from citybrain_api.report.markup import Markup, clock_time, join, number, signed, tag
+from citybrain_api.report.study import gather
+from citybrain_api.report.write import write_report
+from citybrain_sim.comparison import compare, plan_runs
+from tests.conftest import ROOT
+
+BEGIN_S, END_S = 27_000, 27_360
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+FIGURES = ("corridor", "signals", "choices", "purdue")
+
+
+class Page(HTMLParser):
+    """Collects what a page would load, its ids and texts, and complains of tags that do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.loads: list[str] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.scripts: dict[str, str] = {}
+        self._script = ""
+        self.feed(text)
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, name: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.ids += [found["id"] or ""] if "id" in found else []
+        self.loads += [f"{name} {key}={found[key]}" for key in ("src", "href", "data", "action", "poster")
+                       if key in found and not str(found[key]).startswith("#")]  # fmt: skip
+        if name not in VOID:
+            self.open.append(name)
+        self._script = (found.get("id") or "script") if name == "script" else ""
+
+    def handle_endtag(self, name: str) -> None:
+        assert self.open.pop() == name
+        self._script = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._script:
+            self.scripts[self._script] = data
+        else:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six minutes of the district under three controllers; one of them is SUMO's own."""
+    folder = tmp_path_factory.mktemp("report")
+    street = folder / "street"
+    shutil.copytree(Path(citybrain_scenarios.__file__).parent / "district", street)
+    config = street / "district.sumocfg"
+    config.write_text(re.sub(r'<end value="\d+"/>', f'<end value="{END_S}"/>', config.read_text()), encoding="utf-8")
+    out = folder / "runs"
+    specs = [
+        *plan_runs([str(config)], ["fixed", "planner"], [1, 2], out=out),
+        *plan_runs([str(config)], ["sumo-actuated"], [1], out=out),
+    ]
+    assert not compare(specs, 2).failures
+    return out
+
+
+@pytest.fixture(scope="session")
+def report(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of all of them, with its data."""
+    out = tmp_path_factory.mktemp("page") / "report.html"
+    write_report([runs], out, data=True)
+    return out
+
+
+@pytest.fixture
+def copied(runs: Path, tmp_path: Path) -> Path:
+    """Copy the runs, for tests that spoil some."""
+    shutil.copytree(runs, tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def result_of(runs: Path, controller: str, seed: int) -> Path:
+    return next(runs.glob(f"*/{controller}/*-s{seed}")) / "result.json"
+
+
+def edit(path: Path, change: Any) -> None:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def table(report: Path, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(report.with_suffix("") / f"{name}.parquet").to_pylist()
+    return found
+
+
+def test_the_page_loads_nothing_and_is_well_formed(report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.loads == []
+    assert len(page.ids) == len(set(page.ids))
+    assert "@import" not in text
+    assert "url(" not in text.replace("url(#window)", "")
+    addresses = set(re.findall(r"https?://[^\s\"'<]+", text))
+    assert addresses <= {"http://www.w3.org/2000/svg"}
+    assert len(text) < 5_000_000
+
+
+def test_every_section_is_there(report: Path) -> None:
+    page = Page(report.read_text(encoding="utf-8"))
+    sections = ("measures", "where", "movements", "time", "spread", "phases", "explorer", "sensors", "making")
+    assert set(sections) <= set(page.ids)
+    for heading in ("What changed", "How sure we are", "Who lost"):
+        assert heading in page.text
+
+
+def test_the_first_screen_says_what_the_parquet_says(report: Path) -> None:
+    text = Page(report.read_text(encoding="utf-8")).text
+    rows = {(row["measure"], row["controller"]): row for row in table(report, "comparison")}
+    planner = rows["delay", "planner"]
+    assert f"{abs(planner['relative']) * 100:.0f} %" in text
+    assert f"a vehicle loses {number(planner['median'])} s" in text
+    assert f"{signed(planner['difference_low'])} to {signed(planner['difference_high'])} s" in text
+    results = [json.loads(result_of(Path(row["folder"]).parents[2], "planner", row["seed"]).read_text())["run"]
+               for row in table(report, "runs") if row["controller"] == "planner"]  # fmt: skip
+    assert planner["median"] == pytest.approx(sum(run["delay_s"] for run in results) / 2)
+    worse = sum(row["controller"] == "planner" and row["verdict"] == "worse" for row in table(report, "movements"))
+    assert f"{worse} worse" in text
+
+
+def test_json_holds_the_same_as_parquet_and_obeys_its_schema(report: Path) -> None:
+    document = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, schema.json_schema())
+    for name, columns in document["tables"].items():
+        found = pq.read_table(report.with_suffix("") / f"{name}.parquet")
+        for column, values in columns.items():
+            there = [None if isinstance(v, float) and not math.isfinite(v) else v for v in found[column].to_pylist()]
+            assert values == there, (name, column)
+    assert document["baseline"] == "fixed"
+    assert document["subject"] == "planner"
+
+
+def test_roads_and_movements_add_up_to_what_sumo_counted(report: Path, runs: Path) -> None:
+    trips = table(report, "trips_on_approaches")
+    assert {row["controller"] for row in trips} == {"fixed", "planner", "sumo-actuated"}
+    assert all(row["leave"] >= row["entry"] for row in trips if not math.isnan(row["leave"]))
+    delay = {row["controller"]: row["delay"] for row in table(report, "runs") if row["seed"] == 1}
+    loaded = json.loads(result_of(runs, "fixed", 1).read_text())["run"]["loaded"]
+    for controller in ("fixed", "planner"):
+        lost = sum(row["lost"] for row in table(report, "roads") if row["controller"] == controller)
+        assert lost * 3600 / loaded == pytest.approx(delay[controller], rel=0.35)  # junctions and backlog are not roads
+
+
+def test_signals_are_what_the_commands_were(report: Path, runs: Path) -> None:
+    commands = pq.read_table(result_of(runs, "fixed", 1).parent / "commands.parquet").to_pylist()
+    signals = [row for row in table(report, "signals") if row["controller"] == "fixed"]
+    assert all(BEGIN_S <= row["begin"] < row["end"] <= END_S for row in signals)
+    network = json.loads((result_of(runs, "fixed", 1).parent / "network.json").read_text())
+    lamp = {(i["id"], g["group"]): g["lamps"][0] for i in network["intersections"] for g in i["groups"]}
+    for row in signals[::17]:
+        at = [c for c in commands if c["intersection"] == row["intersection"] and c["time"] <= row["begin"]][-1]
+        assert at["lamps"][lamp[row["intersection"], row["group"]]] == row["aspect"]
+
+
+def test_choices_tell_the_stage_before_and_what_was_believed(report: Path) -> None:
+    choices = [row for row in table(report, "choices") if row["controller"] == "planner"]
+    assert choices
+    assert all(row["from_row"] != row["to_row"] for row in choices)
+    assert any(row["queue_to"] > row["queue_from"] for row in choices)
+    assert not [row for row in table(report, "choices") if row["controller"] == "fixed"]
+
+
+def test_the_data_of_the_script_are_the_tables(report: Path) -> None:
+    page = Page(report.read_text(encoding="utf-8"))
+    data = json.loads(gzip.decompress(base64.b64decode(page.scripts["data"])))
+    assert [controller["name"] for controller in data["controllers"]] == ["fixed", "sumo-actuated", "planner"]
+    assert data["controllers"][data["subject"]]["name"] == "planner"
+    trips = sum(len(flat) // 5 for variant in data["trips"] for flat in variant)
+    assert trips == len(table(report, "trips_on_approaches"))
+    assert data["corridors"]
+    assert all(len(chain) >= 2 for chain in data["corridors"])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here to open the page in")
+def test_a_browser_draws_every_figure(report: Path, tmp_path: Path) -> None:
+    dom = subprocess.run(
+        [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}",
+         "--virtual-time-budget=8000", "--dump-dom", report.as_uri()],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+    drawn = {name: dom.split(f'id="{name}"', 1)[1].split("</figure>", 1)[0] for name in FIGURES}
+    assert drawn["corridor"].count("<polyline") > 10
+    assert drawn["signals"].count("<rect") > 10
+    assert drawn["choices"].count("<tr") > 1
+    assert drawn["purdue"].count("<circle") > 10
+    controls = dom.split('id="controls"', 1)[1].split("</div>", 1)[0]
+    assert "planner" in controls
+    assert "newer" not in controls
+
+
+def test_controllers_of_sumo_are_shown_without_what_they_do_not_record(report: Path) -> None:
+    text = Page(report.read_text(encoding="utf-8")).text
+    assert "sumo-actuated: SUMO's own controllers leave no record" in text
+
+
+def test_the_command_says_where_it_wrote(runs: Path, tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["report", str(runs), "--out", str(tmp_path / "a.html"), "--data"])
+    assert told.exit_code == 0, told.output
+    assert told.stdout.split() == [str(tmp_path / name) for name in ("a.html", "a.json", "a")]
+    again = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "b.html")])
+    assert again.exit_code == 2
+    assert "holds no run" in again.output
+    assert not (tmp_path / "b.html").exists()
+
+
+def test_no_baseline_means_no_comparison(copied: Path, tmp_path: Path) -> None:
+    shutil.rmtree(next(copied.glob("*/fixed")))
+    write_report([copied], tmp_path / "r.html")
+    text = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
+    assert "No run of the fixed plan (fixed) is among these" in text
+    assert "cannot say what changed" in text
+
+
+def test_the_fixed_plan_alone_is_a_report_too(copied: Path, tmp_path: Path) -> None:
+    write_report([next(copied.glob("*/fixed"))], tmp_path / "r.html")
+    text = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
+    assert "There is no run of another controller to compare with" in text
+
+
+def test_failed_stopped_and_older_runs_are_left_out_and_named(copied: Path, tmp_path: Path) -> None:
+    failed = result_of(copied, "planner", 1)
+    failed.with_name("failed.json").write_text('{"message": "SUMO fell over"}', encoding="utf-8")
+    failed.unlink()
+    result_of(copied, "sumo-actuated", 1).unlink()
+    edit(result_of(copied, "fixed", 2), lambda document: document["run"].pop("stops"))
+    write_report([copied], tmp_path / "r.html")
+    text = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
+    assert "failed: SUMO fell over" in text
+    assert "not finished: it was stopped, or is still under way" in text
+    assert "written by another version of citybrain, or damaged" in text
+    assert "a single run of a controller" in text
+
+
+def test_gridlocked_runs_are_told_first(copied: Path, tmp_path: Path) -> None:
+    edit(result_of(copied, "planner", 2), lambda document: document["run"].update(gridlocked=True))
+    write_report([copied], tmp_path / "r.html")
+    text = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
+    assert "planner: 1 of 2 runs gridlocked" in text
+    assert "1 of 2" in text.split("All measures")[0]
+
+
+def test_runs_that_cannot_be_compared_are_refused(copied: Path) -> None:
+    other = result_of(copied, "planner", 1)
+    for key, value, words in (
+        ("protocol", "classic", "2 protocols"),
+        ("demand", 1.2, "2 demand factors"),
+        ("scenario", "elsewhere", "2 scenarios"),
+        ("profile", "own", "2 timing profiles"),
+    ):
+        text = other.read_text(encoding="utf-8")
+        edit(other, lambda document, key=key, value=value: document["run"].update({key: value}))
+        with pytest.raises(InputError, match=words):
+            gather([copied])
+        other.write_text(text, encoding="utf-8")
+    edit(other, lambda document: document["inputs"].update({"district.net.xml": "0"}))
+    with pytest.raises(InputError, match=r"different files \(district\.net\.xml\)"):
+        gather([copied])
+
+
+def test_nothing_finished_is_an_error_that_says_why(copied: Path) -> None:
+    for path in copied.rglob("result.json"):
+        path.unlink()
+    with pytest.raises(InputError, match="no finished run to report on"):
+        gather([copied])
+
+
+def test_a_street_that_moved_away_leaves_a_report_without_maps(copied: Path, tmp_path: Path) -> None:
+    for path in copied.rglob("manifest.json"):
+        edit(path, lambda document: document["scenario"].update(config=str(tmp_path / "gone.sumocfg")))
+    write_report([copied], tmp_path / "r.html")
+    page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert "the street cannot be read again" in page.text
+    assert "where" not in page.ids
+    assert "measures" in page.ids
+
+
+def test_missing_tables_are_told_and_missing_trips_are_an_error(copied: Path, tmp_path: Path) -> None:
+    for path in copied.glob("*/planner/*/movements.parquet"):
+        path.unlink()
+    for path in copied.glob("*/planner/*/commands.parquet"):
+        path.write_bytes(b"cut off")
+    write_report([copied], tmp_path / "r.html")
+    text = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
+    assert "planner: no table of signals in the run's folder" in text
+    assert "planner: no table of movements in the run's folder" in text
+    result_of(copied, "fixed", 1).with_name("tripinfo.xml").unlink()
+    with pytest.raises(InputError, match=r"tripinfo\.xml is missing"):
+        write_report([copied], tmp_path / "s.html")
+    assert not (tmp_path / "s.html").exists()
+
+
+def test_the_same_runs_give_the_same_bytes(runs: Path, report: Path, tmp_path: Path) -> None:
+    write_report([runs, runs], tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == report.read_bytes()
+
+
+def test_markup_escapes_what_is_not_markup() -> None:
+    assert tag("p", "a < b & c", title='say "no"') == '<p title="say &quot;no&quot;">a &lt; b &amp; c</p>'
+    assert join((Markup("<b>"), "<b>")) == "<b>&lt;b&gt;"
+    assert number(-1234.56) == "\N{MINUS SIGN}1\N{NARROW NO-BREAK SPACE}234.6"
+    assert (signed(2.0), number(math.nan), clock_time(27_000.0)) == ("+2.0", "\N{EN DASH}", "7:30")
+
+
+@pytest.mark.parametrize(("about", "step"), [(0.9, 1.0), (1.1, 2.0), (23.0, 50.0), (0.0, 1.0), (math.nan, 1.0)])
+def test_steps_are_round(about: float, step: float) -> None:
+    assert nice_step(about) == step
+
+
+def test_ticks_of_a_clock_are_whole_minutes() -> None:
+    assert Axis(27_030.0, 28_800.0, 0.0, 1.0, clock=True).ticks == [27_300.0 + 300.0 * k for k in range(6)]
+
+
+def test_page_and_schema_are_made_from_the_tables() -> None:
+    manual = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+    assert schema.page(manual) == manual
+    assert json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8")) == schema.json_schema()
