@@ -36,7 +36,7 @@ TRIPINFO = """<tripinfos>
 
 VEHROUTES = """<routes>
 <vehicle id="arrived" depart="101.00" arrival="151.00">
- <route edges="w :c_0 e" exitTimes="126.00 128.00 151.00"/><stop lane="w_0" started="110.00" ended="114.00"/></vehicle>
+ <route edges="w :c_0 e" exitTimes="126.00 128.00 151.00"/><stop busStop="b" started="110.00" ended="114.00"/></vehicle>
 <vehicle id="running" depart="190.00"><route edges="n :c_1 s" exitTimes="-1 -1 -1"/></vehicle>
 <vehicle id="never" depart="121.00"><route edges="w :c_0 e" exitTimes="-1 -1 -1"/></vehicle>
 <vehicle id="due-later" depart="250.00"><route edges="w :c_0 e" exitTimes="-1 -1 -1"/></vehicle>

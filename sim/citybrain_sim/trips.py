@@ -188,9 +188,9 @@ def _losses(
     for k, cut in ((0, trips.depart_pos[v]), (passed - 1, _left_out(edges[passed - 1], ways, trips.arrival_pos[v]))):
         if passed and ways.metres.get(edges[k], 0.0) > 0.0:
             free[k] = max(free[k] - ways.seconds[edges[k]] * cut / ways.metres[edges[k]], 0.0)
-    for name, stood in _stops(vehicle, end_s):
-        k = edges[:passed].index(name) if name in edges[:passed] else -1
-        if k >= 0:
+    for started, stood in _stops(vehicle, end_s):
+        k = int(np.searchsorted(exits[:passed], started, side="right"))
+        if k < passed:
             took[k] -= stood
     lost = float(trips.delay[v] - trips.outside[v])
     if passed == len(edges):
@@ -205,12 +205,12 @@ def _left_out(edge: str, ways: Ways, arrival_pos: float) -> float:
     return 0.0 if math.isnan(arrival_pos) else max(ways.metres.get(edge, 0.0) - arrival_pos, 0.0)
 
 
-def _stops(vehicle: ET.Element, end_s: float) -> Iterator[tuple[str, float]]:
-    """Road and length [s] of every scheduled stop that was begun."""
+def _stops(vehicle: ET.Element, end_s: float) -> Iterator[tuple[float, float]]:
+    """Begin and length [s] of every scheduled stop that was begun; it may name a lane or a bus stop."""
     for stop in vehicle.iter("stop"):
         started, ended = (float(stop.get(name, "-1")) for name in ("started", "ended"))
-        if started >= 0.0 and "lane" in stop.attrib:
-            yield stop.attrib["lane"].rpartition("_")[0], (ended if ended >= 0.0 else end_s) - started
+        if started >= 0.0:
+            yield started, (ended if ended >= 0.0 else end_s) - started
 
 
 def _share_out(
