@@ -63,7 +63,7 @@ def run_on_cluster(address: str, specs: Sequence[RunSpec], on_event: Callable[[R
         code = code_version()
         asked = {client.submit(_work, spec, code, pure=False): spec for spec in specs}
         try:
-            for future in as_completed(asked):  # type: ignore[no-untyped-call]  # it is typed in part
+            for future in as_completed(list(asked), loop=client.loop):  # type: ignore[no-untyped-call]  # typed in part
                 spec = asked[future]
                 on_event(_event(spec, future.exception(), None if future.exception() else future.result()))
                 future.release()
