@@ -3,7 +3,7 @@ import { Camera } from "./camera";
 import { brush, fitCanvas } from "./dom";
 import { FULL, SILENT, type State } from "./frames";
 import type { Street } from "./street";
-import { onTheme, palette, type Colours } from "./theme";
+import { onTheme, palette, theme, type Colours } from "./theme";
 
 /** From this scale on lanes are drawn, and from the next the ways through the junctions [px/m]. */
 const LANES_FROM = 0.5;
@@ -13,6 +13,9 @@ const PICK_RADIUS = 26;
 const EASE = 0.16;
 const FRAME_MS = 1000 / 30;
 const LARGEST_INDEX = 20;
+/** So much beyond every edge is painted of the roads from afar, as a share of width and height. */
+const MARGIN = 0.25;
+const SETTLED_MS = 250;
 
 export type Colouring = "index" | "fill" | "confidence";
 /** Limits of the levels, as the engine has them; the first place is for what is not known. */
@@ -36,6 +39,8 @@ export class MapView {
   private readonly middle: Int32Array;
   private paths: (Path2D | null)[] = [];
   private pathsOf = "";
+  private readonly layer = { canvas: document.createElement("canvas"), of: "", x: 0, y: 0, scale: 1, painted: 0 };
+  private settling = 0;
   private drawn = 0;
   private asked = false;
 
@@ -100,14 +105,16 @@ export class MapView {
     context.fillStyle = colours.paper;
     context.fillRect(0, 0, camera.width, camera.height);
     this.sort();
-    context.save();
-    context.translate(camera.width / 2, camera.height / 2);
-    context.scale(camera.scale, camera.scale);
-    context.translate(-camera.x, -camera.y);
-    context.lineJoin = "round";
     if (camera.scale < LANES_FROM) this.drawRoads(context, colours);
-    else this.drawLanes(context, colours);
-    context.restore();
+    else {
+      context.save();
+      context.translate(camera.width / 2, camera.height / 2);
+      context.scale(camera.scale, camera.scale);
+      context.translate(-camera.x, -camera.y);
+      context.lineJoin = "round";
+      this.drawLanes(context, colours);
+      context.restore();
+    }
     this.drawMarks(context, colours);
   }
 
@@ -140,11 +147,44 @@ export class MapView {
     return [colours.unknown, colours.smooth, colours.slow, colours.congested, colours.severe];
   }
 
+  /** From afar: the roads as they were painted last, as long as that will do. */
   private drawRoads(context: CanvasRenderingContext2D, colours: Colours): void {
-    const { scale } = this.camera;
+    const { camera, layer } = this;
     this.refreshPaths();
+    const now = performance.now();
+    const near = Math.abs(camera.x - layer.x) * layer.scale < camera.width * MARGIN;
+    const inside = near && Math.abs(camera.y - layer.y) * layer.scale < camera.height * MARGIN;
+    const same = layer.of === `${this.pathsOf} ${theme()} ${camera.width} ${camera.height} ${devicePixelRatio}`;
+    if (!same || (!(inside && layer.scale === camera.scale) && now - layer.painted > SETTLED_MS)) this.paint(colours, now);
+    else if (!inside || layer.scale !== camera.scale) this.settle();
+    const zoom = camera.scale / layer.scale;
+    const wide = camera.width * (1 + 2 * MARGIN) * zoom;
+    const high = camera.height * (1 + 2 * MARGIN) * zoom;
+    context.drawImage(layer.canvas, camera.screenX(layer.x) - wide / 2, camera.screenY(layer.y) - high / 2, wide, high);
+  }
+
+  /** Have the roads painted anew when the map has come to rest, or after a while on the way. */
+  private settle(): void {
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.ask(), SETTLED_MS + 20);
+  }
+
+  /** Paint the roads, and what lies a little beyond the edges, to be moved about. */
+  private paint(colours: Colours, now: number): void {
+    const { camera, layer } = this;
+    const { scale } = camera;
+    const wide = camera.width * (1 + 2 * MARGIN);
+    const high = camera.height * (1 + 2 * MARGIN);
+    layer.canvas.width = Math.ceil(wide * devicePixelRatio);
+    layer.canvas.height = Math.ceil(high * devicePixelRatio);
+    const context = brush(layer.canvas);
+    Object.assign(layer, { x: camera.x, y: camera.y, scale, painted: now });
+    layer.of = `${this.pathsOf} ${theme()} ${camera.width} ${camera.height} ${devicePixelRatio}`;
+    context.translate(wide / 2, high / 2);
+    context.scale(scale, scale);
+    context.translate(-camera.x, -camera.y);
+    context.lineJoin = "bevel";
     const width = Math.max(1.1, Math.min(4, scale * 10)) / scale;
-    context.lineCap = "butt";
     this.levels(colours).forEach((colour, level) => {
       const path = this.paths[level];
       if (!path) return;
