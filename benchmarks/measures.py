@@ -35,17 +35,16 @@ Written by `{command}`. What the columns mean: [measures.md](measures.md).
 
 ## Delay
 
-| run | SUMO [s/veh] | before insertion | shared out | events | wait | ratio |
+| run | delay [s/veh] | shared out | at a signal [s] | events [s] | wait [s] | ratio |
 |---|---:|---:|---:|---:|---:|---:|
 """
 NOTE = """
-SUMO: `timeLoss + departDelay`, and how much of it before insertion; shared out: how much of it the tables of movements
-hold. Events: mean control delay and mean wait of the arrivals that detectors saw; ratio: that control delay over SUMO's
-on the street.
+Delay: SUMO's `timeLoss + departDelay` per vehicle; shared out: how much of it the tables of movements hold; at a signal:
+the same per passage of a signal, what was lost before insertion left out. Events: mean control delay and mean wait of the
+arrivals that the detectors saw; ratio: that control delay over SUMO's at a signal.
 
-Delay on the street holds what events cannot see: braking, starting, the junction itself, roads between signals, and
-queues that reach beyond the advance detectors. On maps with several signals a vehicle arrives several times, so that
-delay by events, which is per arrival, has no ratio to delay per vehicle.
+Events cannot see braking, starting, the junction itself, roads between signals, and queues that reach beyond the advance
+detectors; a lane that two phases serve counts for both.
 """
 
 
@@ -55,14 +54,20 @@ def delay_row(folder: Path, result: dict[str, Any]) -> str:
     trips, arrivals = (pq.read_table(folder / f"{name}.parquet") for name in ("trips", "arrivals"))
     places = pq.read_table(folder / "intersections.parquet").to_pylist()
     shared = sum(place["vehicles"] * place["mean_delay"] for place in places if place["vehicles"])
+    passages = sum(place["vehicles"] for place in places)
     lost = trips["travel_time"].to_numpy() - trips["free_time"].to_numpy()
-    outside = run.delay_s - float(np.nansum(lost)) / trips.num_rows
+    outside = run.delay_s * trips.num_rows - float(np.nansum(lost))
     queued, waited = (pc.mean(arrivals[name]).as_py() for name in ("delay", "wait"))
-    ratio = f"{queued / (run.delay_s - outside):.2f}" if queued is not None and len(places) == 1 else "-"
-    events = ["-" if value is None else f"{value:.1f}" for value in (queued, waited)]
-    share = shared / (run.delay_s * trips.num_rows)
-    name = f"{run.scenario} `{run.controller}` seed {run.seed}"
-    return f"| {name} | {run.delay_s:.1f} | {outside:.1f} | {share:.1%} | {events[0]} | {events[1]} | {ratio} |\n"
+    street = (shared - outside) / passages
+    events = ["-", "-", "-"] if queued is None else [f"{queued:.1f}", f"{waited:.1f}", f"{queued / street:.2f}"]
+    cells = [
+        f"{run.scenario} `{run.controller}` seed {run.seed}",
+        f"{run.delay_s:.1f}",
+        f"{shared / (run.delay_s * trips.num_rows):.1%}",
+        f"{street:.1f}",
+        *events,
+    ]
+    return f"| {' | '.join(cells)} |\n"
 
 
 def sumo_seconds(scenario: str, *, emissions: bool) -> float:
