@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import itertools
 import json
 import math
 import re
@@ -13,7 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # it brings no types
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -29,7 +30,7 @@ from citybrain_api.report.write import write_report
 from citybrain_sim.comparison import compare, plan_runs
 from tests.conftest import ROOT
 
-BEGIN_S, END_S = 27_000, 27_360
+BEGIN_S, END_S = 27_000, 27_300
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 FIGURES = ("corridor", "signals", "choices", "purdue")
@@ -75,7 +76,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six minutes of the district under three controllers; one of them is SUMO's own."""
+    """Five minutes of the district under three controllers; one of them is SUMO's own."""
     folder = tmp_path_factory.mktemp("report")
     street = folder / "street"
     shutil.copytree(Path(citybrain_scenarios.__file__).parent / "district", street)
@@ -146,12 +147,36 @@ def test_the_first_screen_says_what_the_parquet_says(report: Path) -> None:
     planner = rows["delay", "planner"]
     assert f"{abs(planner['relative']) * 100:.0f} %" in text
     assert f"a vehicle loses {number(planner['median'])} s" in text
-    assert f"{signed(planner['difference_low'])} to {signed(planner['difference_high'])} s" in text
+    assert f"{signed(planner['difference_low'])} to {signed(planner['difference_high'])}" in text
     results = [json.loads(result_of(Path(row["folder"]).parents[2], "planner", row["seed"]).read_text())["run"]
                for row in table(report, "runs") if row["controller"] == "planner"]  # fmt: skip
     assert planner["median"] == pytest.approx(sum(run["delay_s"] for run in results) / 2)
-    worse = sum(row["controller"] == "planner" and row["verdict"] == "worse" for row in table(report, "movements"))
-    assert f"{worse} worse" in text
+
+
+def test_two_pairs_of_runs_make_no_claim(report: Path) -> None:
+    text = Page(report.read_text(encoding="utf-8")).text
+    assert "but only 2 pairs of runs" in text
+    assert "Not sure: delay was lower in" in text
+    assert "Too few runs to name losers" in text
+    assert {row["verdict"] for row in table(report, "movements")} <= {"", "unclear"}
+
+
+def test_five_pairs_do(copied: Path, tmp_path: Path) -> None:
+    for controller, seed in itertools.product(("fixed", "planner"), (3, 4, 5)):
+        origin = result_of(copied, controller, 1 + seed % 2).parent
+        twin = origin.with_name(f"{origin.name[:-1]}{seed}")
+        shutil.copytree(origin, twin)
+        edit(twin / "result.json", lambda document, seed=seed: document["spec"].update(seed=seed))
+    out = tmp_path / "five.html"
+    write_report([copied], out, data=True)
+    text = Page(out.read_text(encoding="utf-8")).text
+    found = [row["verdict"] for row in table(out, "movements") if row["controller"] == "planner"]
+    told = f"{found.count('better')} became better, {found.count('worse')} worse and {found.count('unclear')} cannot"
+    assert found.count("better") + found.count("worse") > 0
+    assert told in text
+    rows = [row for row in table(out, "comparison") if row["measure"] == "delay" and row["controller"] == "planner"]
+    assert rows[0]["pairs"] == 5
+    assert f"{signed(rows[0]['difference_low'])} to {signed(rows[0]['difference_high'])} s; it" in text
 
 
 def test_json_holds_the_same_as_parquet_and_obeys_its_schema(report: Path) -> None:
@@ -281,7 +306,7 @@ def test_runs_that_cannot_be_compared_are_refused(copied: Path) -> None:
         ("protocol", "classic", "2 protocols"),
         ("demand", 1.2, "2 demand factors"),
         ("scenario", "elsewhere", "2 scenarios"),
-        ("profile", "own", "2 timing profiles"),
+        ("profile", "resco", "2 timing profiles"),
     ):
         text = other.read_text(encoding="utf-8")
         edit(other, lambda document, key=key, value=value: document["run"].update({key: value}))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from citybrain_api.report import charts, words
 from citybrain_api.report.markup import DASH, Markup, clock_time, html_table, join, number, signed, tag
-from citybrain_api.report.outcomes import MEASURES
+from citybrain_api.report.outcomes import LEAST_PAIRS, MEASURES
 
 if TYPE_CHECKING:
     from citybrain_api.report.evidence import Evidence
@@ -69,13 +69,15 @@ def _tiles(evidence: Evidence) -> Markup:
     if row is None:
         return Markup("")
     locked = sum(study.subject.gridlocked)
-    tiles = [("Delay per vehicle", f"{number(row['median'])} s", f"95 % interval {_span(row, 'low', 'high')} s")]
+    sure = "95 % interval" if row["runs"] >= LEAST_PAIRS else "runs from"
+    tiles = [("Delay per vehicle", f"{number(row['median'])} s", f"{sure} {_span(row, 'low', 'high')} s")]
     if row["pairs"]:
         change = f"{signed(row['relative'] * 100.0, 0)} %"
         interval = f"{signed(row['difference'])} s, {_span(row, 'difference_low', 'difference_high', sign=True)}"
         tiles.append(("Against the fixed plan", change, interval))
-        many = (len(words.winners(evidence)), len(words.losers(evidence)))
-        tiles.append(("Movements better, worse", f"{many[0]} / {many[1]}", "as far as the interval tells"))
+    if row["pairs"] >= LEAST_PAIRS:
+        counted = (len(words.winners(evidence)), len(words.losers(evidence)))
+        tiles.append(("Movements better, worse", f"{counted[0]} / {counted[1]}", "as far as the interval tells"))
     tiles.append(
         ("Gridlocked runs", f"{locked} of {len(study.subject.runs)}", f"with {words.plain_name(study.subject)}")
     )
@@ -146,7 +148,7 @@ def measures_section(evidence: Evidence) -> Markup:
             html_table(head, rows, texts=2),
             note="Medians over runs; changes are medians of the paired differences to the fixed plan. Intervals are "
             "percentile bootstrap intervals of the median (Efron and Tibshirani 1993, section 13.3). They are not "
-            "corrected for looking at several measures at once.",
+            "corrected for looking at several measures at once, and with fewer than five runs they are mere ranges.",
         ),
         id="measures",
     )  # fmt: skip

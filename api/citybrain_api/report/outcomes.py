@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from citybrain_sim.run_folders import RunFolder
 
 MINUTE_S = 60.0
+LEAST_PAIRS = 5
+"""With fewer pairs no interval of a median is a 95 % one: all n changes have one sign by chance in 2^(1 - n)."""
 PERCENTILES = (*range(1, 100), 99.5, 99.9, 100.0)
 
 

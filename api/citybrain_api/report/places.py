@@ -10,7 +10,7 @@ import numpy as np
 from citybrain.delays import level_of_service
 from citybrain.measures import median_interval, pair_up
 from citybrain.randomness import generator
-from citybrain_api.report.outcomes import read_table
+from citybrain_api.report.outcomes import LEAST_PAIRS, read_table
 from citybrain_api.report.schema import table
 from citybrain_sim.comparison import BASELINE
 
@@ -71,7 +71,7 @@ def _read_movements(variant: Variant) -> dict[Pair, list[dict[str, Any]]]:
 def _movement(runs: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> dict[str, Any]:
     mean = _median([run["mean_delay"] for run in runs])
     longest = [run["longest_delay"] for run in runs if not math.isnan(run["longest_delay"])]
-    change = _change(runs, theirs)
+    change, pairs = _change(runs, theirs)
     return {
         "vehicles": _median([float(run["vehicles"]) for run in runs]),
         "mean_delay": mean,
@@ -82,24 +82,26 @@ def _movement(runs: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> dict[
         "difference": change[0],
         "difference_low": change[1],
         "difference_high": change[2],
-        "verdict": _verdict(*change) if theirs else "",
+        "verdict": _verdict(*change, pairs) if theirs else "",
     }
 
 
-def _change(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> tuple[float, float, float]:
+def _change(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> tuple[tuple[float, float, float], int]:
     points = [
         [(run["instance"], run["seed"], run["mean_delay"]) for run in runs if not math.isnan(run["mean_delay"])]
         for runs in (ours, theirs)
     ]
     _, a, b = pair_up(*points)
     if not len(a):
-        return math.nan, math.nan, math.nan
-    return float(np.median(a - b)), *median_interval(a - b, generator(0, "bootstrap"))
+        return (math.nan, math.nan, math.nan), 0
+    return (float(np.median(a - b)), *median_interval(a - b, generator(0, "bootstrap"))), len(a)
 
 
-def _verdict(difference: float, low: float, high: float) -> str:
+def _verdict(difference: float, low: float, high: float, pairs: int) -> str:
     if math.isnan(difference):
         return ""
+    if pairs < LEAST_PAIRS:
+        return "unclear"
     if low > 0:
         return "worse"
     return "better" if high < 0 else "unclear"

@@ -101,7 +101,10 @@ TABLES: dict[str, Table] = {
             _real("difference", "s/veh", "median of the paired differences of the mean to the fixed plan"),
             _real("difference_low", "s/veh", _LOW),
             _real("difference_high", "s/veh", _HIGH),
-            _text("verdict", "`better`, `worse`, `unclear` (the interval holds 0); empty: not compared"),
+            _text(
+                "verdict",
+                "`better`, `worse`, `unclear` (the interval holds 0, or fewer than five pairs); empty: not compared",
+            ),
         ),
     ),
     "roads": Table(

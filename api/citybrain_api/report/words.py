@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from citybrain_api.report.markup import number, signed
+from citybrain_api.report.outcomes import LEAST_PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ class Verdict:
 
     Attributes
     ----------
-    title : one line. tone : ``better``, ``worse``, ``unclear`` or ``alone``.
+    title : one line. tone : ``better``, ``worse``, ``unclear``, ``few`` (pairs of runs) or ``alone``.
     changed, sure, lost : a sentence or two each; ``more`` : what else a council should know.
     """
 
@@ -77,12 +78,14 @@ def verdict(evidence: Evidence, names: Names | None) -> Verdict:
         return _alone(evidence, name)
     usual = row["difference"] / row["relative"] if row["relative"] else row["median"]
     share = abs(row["relative"]) * 100.0
-    clear = row["pairs"] > 1 and (row["difference_high"] < 0 or row["difference_low"] > 0)
-    tone = "unclear" if not clear else "better" if row["difference"] < 0 else "worse"
+    few = row["pairs"] < LEAST_PAIRS
+    clear = row["difference_high"] < 0 or row["difference_low"] > 0
+    tone = "few" if few else "unclear" if not clear else "better" if row["difference"] < 0 else "worse"
     less = "less" if row["difference"] < 0 else "more"
     titles = {
         "better": f"{share:.0f} % less delay with {name}",
         "worse": f"{share:.0f} % more delay with {name}",
+        "few": f"{share:.0f} % {less} delay with {name}, but only {_runs(row['pairs'])}",
         "unclear": f"No certain change of delay with {name}",
     }
     changed = (
@@ -109,15 +112,21 @@ def _alone(evidence: Evidence, name: str) -> Verdict:
     )
 
 
+def _runs(pairs: int) -> str:
+    return f"{pairs} pair{'s' if pairs > 1 else ''} of runs"
+
+
 def _sure(row: dict[str, Any]) -> str:
-    pairs = f"{row['better_pairs']} of {row['pairs']} pairs of runs with the same {row['paired_on']}"
-    if row["pairs"] < 2:
-        return f"Not sure at all: there is a single pair of runs, and the change was {signed(row['difference'])} s."
+    lower = f"{row['better_pairs']} of {row['pairs']} pairs of runs with the same {row['paired_on']}"
+    if row["pairs"] < LEAST_PAIRS:
+        return (
+            f"Not sure: delay was lower in {lower}, but {LEAST_PAIRS} pairs are the least that tell chance "
+            f"from effect. The change in the middle was {signed(row['difference'])} s."
+        )
     interval = f"{signed(row['difference_low'])} to {signed(row['difference_high'])} s"
     inside = row["difference_low"] <= 0 <= row["difference_high"]
     told = "it holds zero, so chance alone could explain the change" if inside else "it does not hold zero"
-    rough = " With so few pairs the interval is rough." if row["pairs"] < 5 else ""
-    return f"Delay was lower in {pairs}. The 95 % interval of the change is {interval}; {told}.{rough}"
+    return f"Delay was lower in {lower}. The 95 % interval of the change is {interval}; {told}."
 
 
 def losers(evidence: Evidence) -> list[dict[str, Any]]:
@@ -139,24 +148,26 @@ def _judged(evidence: Evidence, verdict: str) -> list[dict[str, Any]]:
 def _lost(evidence: Evidence, names: Names | None) -> str:
     worse, better, unclear = losers(evidence), winners(evidence), _judged(evidence, "unclear")
     many = len(worse) + len(better) + len(unclear)
-    if not many:
+    row = comparison_row(evidence, "delay", evidence.study.subject.label)
+    if not many or row is None:
         return "Who lost cannot be said: the runs have no table of movements."
+    if row["pairs"] < LEAST_PAIRS:
+        text = f"Too few runs to name losers among {many} movements through signals."
+        worst = max(unclear, key=lambda found: found["difference"])
+        return f"{text} The greatest loss seen: {_loss(worst, names)}." if worst["difference"] > 0 else text
     text = f"Of {many} movements through signals, {len(better)} became better, {len(worse)} worse"
     text += f" and {len(unclear)} cannot be told apart from chance."
-    if not worse:
-        return text
-    worst = worse[0]
-    where = names.movement(worst["from_road"], worst["to_road"]) if names else ""
-    at = (
-        f"at {names.intersection(worst['intersection'])}, {where}"
-        if names
-        else f"{worst['from_road']} to {worst['to_road']}"
-    )
-    before = worst["mean_delay"] - worst["difference"]
-    return (
-        f"{text} The greatest loss: {at}, {number(before, 0)} to {number(worst['mean_delay'], 0)} s per vehicle "
-        f"({number(worst['vehicles'], 0)} vehicles)."
-    )
+    return f"{text} The greatest loss: {_loss(worse[0], names)}." if worse else text
+
+
+def _loss(row: dict[str, Any], names: Names | None) -> str:
+    """Where a movement is and what it lost."""
+    at = f"{row['from_road']} to {row['to_road']}"
+    if names is not None:
+        at = f"at {names.intersection(row['intersection'])}, {names.movement(row['from_road'], row['to_road'])}"
+    before = number(row["mean_delay"] - row["difference"], 0)
+    vehicles = number(row["vehicles"], 0)
+    return f"{at}, {before} to {number(row['mean_delay'], 0)} s per vehicle ({vehicles} vehicles)"
 
 
 def chance(evidence: Evidence) -> str:
