@@ -22,8 +22,9 @@ from typer.testing import CliRunner
 import citybrain_scenarios
 from citybrain.errors import InputError
 from citybrain_api.cli import app
-from citybrain_api.report import schema
+from citybrain_api.report import pack, schema
 from citybrain_api.report.charts import Axis, nice_step
+from citybrain_api.report.evidence import collect
 from citybrain_api.report.markup import Markup, clock_time, join, number, signed, tag
 from citybrain_api.report.study import gather
 from citybrain_api.report.write import write_report
@@ -224,8 +225,8 @@ def test_choices_tell_the_stage_before_and_what_was_believed(report: Path) -> No
 def test_the_data_of_the_script_are_the_tables(report: Path) -> None:
     page = Page(report.read_text(encoding="utf-8"))
     data = json.loads(gzip.decompress(base64.b64decode(page.scripts["data"])))
-    assert [controller["name"] for controller in data["controllers"]] == ["fixed", "sumo-actuated", "planner"]
-    assert data["controllers"][data["subject"]]["name"] == "planner"
+    assert data["controllers"] == ["fixed", "sumo-actuated", "planner"]
+    assert data["controllers"][data["subject"]] == "planner"
     trips = sum(len(flat) // 5 for variant in data["trips"] for flat in variant)
     assert trips == len(table(report, "trips_on_approaches"))
     assert data["corridors"]
@@ -252,6 +253,10 @@ def test_a_browser_draws_every_figure(report: Path, tmp_path: Path) -> None:
 def test_controllers_of_sumo_are_shown_without_what_they_do_not_record(report: Path) -> None:
     text = Page(report.read_text(encoding="utf-8")).text
     assert "sumo-actuated: SUMO's own controllers leave no record" in text
+    signals = [row for row in table(report, "signals") if row["controller"] == "sumo-actuated"]
+    assert {row["aspect"] for row in signals} == {"G", "y"}
+    assert all(BEGIN_S <= row["begin"] < row["end"] <= END_S for row in signals)
+    assert not [row for row in table(report, "choices") if row["controller"] == "sumo-actuated"]
 
 
 def test_the_command_says_where_it_wrote(runs: Path, tmp_path: Path) -> None:
@@ -340,6 +345,7 @@ def test_missing_tables_are_told_and_missing_trips_are_an_error(copied: Path, tm
         path.unlink()
     for path in copied.glob("*/planner/*/commands.parquet"):
         path.write_bytes(b"cut off")
+        path.with_name("events.parquet").unlink()
     write_report([copied], tmp_path / "r.html")
     text = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
     assert "planner: no table of signals in the run's folder" in text
@@ -348,6 +354,22 @@ def test_missing_tables_are_told_and_missing_trips_are_an_error(copied: Path, tm
     with pytest.raises(InputError, match=r"tripinfo\.xml is missing"):
         write_report([copied], tmp_path / "s.html")
     assert not (tmp_path / "s.html").exists()
+
+
+def test_what_is_too_large_for_a_page_is_left_out_and_told(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = collect(gather([runs]))
+    assert evidence.site is not None
+    whole, labels = pack.pack(evidence, evidence.site)
+    assert labels == ["fixed", "sumo-actuated", "planner"]
+    monkeypatch.setattr(pack, "LARGEST", len(whole) - 1)
+    assert pack.pack(evidence, evidence.site)[1] == ["fixed", "planner"]
+    monkeypatch.setattr(pack, "LARGEST", len(whole) // 2)
+    assert pack.pack(evidence, evidence.site)[1] == ["planner"]
+    monkeypatch.setattr(pack, "LARGEST", 10)
+    write_report([runs], tmp_path / "r.html")
+    assert "too large to travel within a page" in Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
 
 
 def test_the_same_runs_give_the_same_bytes(runs: Path, report: Path, tmp_path: Path) -> None:

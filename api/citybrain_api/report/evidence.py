@@ -123,7 +123,8 @@ def _read_traces(study: Study, site: Site | None) -> _Traces:
 
 
 def _show(label: str, run: RunFolder, site: Site, rows: dict[str, list[dict[str, Any]]]) -> None:
-    rows["signals"] += moments.signal_rows(label, run, site)
+    shown = moments.signal_rows(label, run, site)
+    rows["signals"] += shown or phases.event_signal_rows(label, run, site)
     rows["phases"] += phases.phase_rows(label, run, site)
     rows["crossings"] += phases.crossing_rows(label, run, site)
     rows["stages"] += moments.stage_rows(label, run, site)
@@ -136,8 +137,8 @@ def _note_missing(study: Study, tables: Tables, missing: list[str]) -> None:
     engineless = [v.label for v in study.variants if not v.runs[0].spec.runs_in_engine]
     if engineless:
         missing.append(
-            f"{', '.join(engineless)}: SUMO's own controllers leave no record of signals, queues or sensors, "
-            "so these figures do without them."
+            f"{', '.join(engineless)}: SUMO's own controllers leave no record of queues, choices and sensors, "
+            "so these figures do without them, or show what their events tell."
         )
     for name, what in (("signals", "signals"), ("movements", "movements")):
         with_rows = set(np.unique(tables[name]["controller"].to_numpy(zero_copy_only=False)).tolist())

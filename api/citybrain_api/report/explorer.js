@@ -262,7 +262,7 @@
   const chains = [...data.corridors.map((chain, k) => [k, chain.map((i) => data.intersections[i].name).join(" – ")]), [-1, "from … to … (choose)"]];
   const approaches = () => data.approaches.map((a, k) => [k, a.name, a.to]).filter(([, , to]) => to === view.intersection);
 
-  choice(byId("controls"), "Controller", data.controllers.map((c, k) => [k, c.name]), view.controller, (k) => { view.controller = k; drawAll(); });
+  choice(byId("controls"), "Controller", data.controllers.map((name, k) => [k, name]), view.controller, (k) => { view.controller = k; drawAll(); });
   const slider = html("input", { type: "range", min: 0, max: Math.max(0, data.length - span), step: 600, value: view.begin });
   const told = html("output", {});
   const moved = () => { view.begin = Number(slider.value); told.textContent = `${clock(view.begin).slice(0, -3)} to ${clock(end()).slice(0, -3)}`; };

@@ -7,18 +7,35 @@ from typing import TYPE_CHECKING, Any
 from citybrain_api.report import charts, words
 from citybrain_api.report.markup import DASH, Markup, clock_time, html_table, join, number, signed, tag
 from citybrain_api.report.outcomes import LEAST_PAIRS, MEASURES
+from citybrain_api.report.study import ORDER
 
 if TYPE_CHECKING:
     from citybrain_api.report.evidence import Evidence
     from citybrain_api.report.study import Study
     from citybrain_api.report.words import Verdict
 
+COLOURS = {
+    "fixed": 0,
+    "actuated": 1,
+    "max-pressure": 2,
+    "planner": 3,
+    "webster": 4,
+    "sumo-actuated": 5,
+    "max-wave": 6,
+    "sumo-delay-based": 7,
+    "oracle": 8,
+}
 HEADINGS = ("What changed", "How sure we are", "Who lost")
 
 
 def colours(study: Study) -> dict[str, int]:
-    """Label -> number of its colour class."""
-    return {variant.label: k for k, variant in enumerate(study.variants)}
+    """Label -> number of its colour class: the same for a controller in every report, as far as they reach."""
+    found: dict[str, int] = {}
+    for variant in study.variants:
+        free = [k for k in range(len(ORDER)) if k not in found.values()] or [0]
+        usual = COLOURS.get(variant.controller, free[-1])
+        found[variant.label] = usual if usual in free else free[-1]
+    return found
 
 
 def figure(title: str, look: str, *picture: object, note: str = "") -> Markup:

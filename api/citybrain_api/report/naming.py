@@ -21,6 +21,8 @@ TURNS = {Turn.STRAIGHT: "straight on", Turn.LEFT: "left", Turn.RIGHT: "right", T
 
 LONGEST = 12
 """Characters of an intersection's name that a reader is shown; joined junctions have names of a hundred."""
+HEAD = 4
+"""Of these, from the name's begin; the others are its end, which more often tells one from another."""
 
 
 class Names:
@@ -79,7 +81,7 @@ class Names:
 def _short_names(names: tuple[str, ...]) -> dict[str, str]:
     short: dict[str, str] = {}
     for k, name in enumerate(names):
-        found = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
+        found = name if len(name) <= LONGEST else f"{name[:HEAD]}\N{HORIZONTAL ELLIPSIS}{name[HEAD + 1 - LONGEST :]}"
         short[name] = f"{found} ({k + 1})" if found in short.values() else found
     return short
 

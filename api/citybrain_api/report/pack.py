@@ -45,11 +45,10 @@ def _document(evidence: Evidence, site: Site, kept: list[str]) -> dict[str, Any]
     names = Names(site)
     begin = evidence.study.first.begin_s
     end = max(run.end_s for _, run in evidence.study.shown)
-    labels = [variant.label for variant in evidence.study.variants]
     return {
         "begin": begin,
         "length": _tenths(end - begin),
-        "controllers": [{"name": name, "colour": labels.index(name)} for name in kept],
+        "controllers": kept,
         "subject": kept.index(evidence.study.subject.label),
         "intersections": [_intersection(site, names, i) for i in range(site.network.n_intersections)],
         "approaches": _approaches(evidence, site),

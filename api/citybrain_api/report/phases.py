@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from citybrain.events import Code
 from citybrain_api.report import charts
 from citybrain_api.report.first_page import figure
 from citybrain_api.report.markup import DASH, Markup, html_table, number, tag
@@ -22,6 +24,15 @@ ENDINGS = ("gap_outs", "max_outs", "force_offs")
 KEPT = ("cycles", "green_ratio", "arrivals", "arrivals_on_green", "platoon_ratio", "approach_delay", "judged",
         "split_failures", *ENDINGS, "mean_red", "longest_red")  # fmt: skip
 COUNTS = frozenset({"cycles", "arrivals", "judged", "split_failures", *ENDINGS})
+ASPECTS = {
+    Code.GREEN_BEGIN: "G",
+    Code.WALK_BEGIN: "G",
+    Code.YELLOW_BEGIN: "y",
+    Code.RED_CLEARANCE_BEGIN: "",
+    Code.PEDESTRIAN_CLEARANCE_BEGIN: "",
+    Code.DONT_WALK_BEGIN: "",
+}
+"""What a signal group shows from an event on; empty: red."""
 SHOWN = 12
 """Phases in the list of those that fail most often."""
 
@@ -42,6 +53,31 @@ def crossing_rows(label: str, run: RunFolder, site: Site) -> list[dict[str, Any]
          "longest_red": _known(row["longest_red"], "")}
         for row in found.to_pylist()
     ]  # fmt: skip
+
+
+def event_signal_rows(label: str, run: RunFolder, site: Site) -> list[dict[str, Any]]:
+    """Rows of ``signals`` of a run without our engine, from its events; they do not tell which green gives way."""
+    found = read_table(run, "events")
+    rows: list[dict[str, Any]] = []
+    since: dict[tuple[str, int], tuple[str, float]] = {}
+    for event in [] if found is None else found.to_pylist():
+        aspect = ASPECTS.get(event["EventId"])
+        if aspect is None:
+            continue
+        key = (event["DeviceId"], event["Parameter"])
+        time = (event["TimeStamp"] - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001 - SUMO's clock has no zone
+        shown, begin = since.get(key, ("", run.begin_s))
+        if shown and shown != aspect and time > begin:
+            place = _place(label, {"device": key[0], "phase": key[1]}, site)
+            rows.append({**place, "aspect": shown, "begin": begin, "end": time})
+        if shown != aspect:
+            since[key] = (aspect, time)
+    rows += [
+        {**_place(label, {"device": device, "phase": phase}, site), "aspect": shown, "begin": begin, "end": run.end_s}
+        for (device, phase), (shown, begin) in since.items()
+        if shown and begin < run.end_s
+    ]
+    return rows
 
 
 def _place(label: str, row: dict[str, Any], site: Site) -> dict[str, Any]:
@@ -114,7 +150,8 @@ def _endings(labels: list[str], rows: list[dict[str, Any]]) -> Markup:
         (label, [float(sum(row[name] for row in rows if row["controller"] == label)) for name in ENDINGS])
         for label in labels
     ]
-    if not any(sum(values) for _, values in shares):
+    shares = [(label, values) for label, values in shares if sum(values) > 0]
+    if not shares:
         return Markup("")
     return figure(
         "How greens ended",

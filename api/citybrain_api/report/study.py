@@ -131,7 +131,9 @@ def _check_alike(runs: Sequence[RunFolder]) -> None:
         kinds = list(dict.fromkeys(found))
         if len(kinds) > 1:
             where = "; ".join(f"{kind}: {runs[found.index(kind)].path}" for kind in kinds)
-            raise InputError(f"runs of {len(kinds)} {what} cannot stand in one report ({where}); name those of one")
+            raise InputError(
+                f"runs of {len(kinds)} {what} cannot stand in one report ({where}); name those of one: their paths tell"
+            )
     first = runs[0]
     for run in runs:
         if run.inputs != first.inputs:
