@@ -39,12 +39,12 @@ Written by `{command}`. What the columns mean: [measures.md](measures.md).
 |---|---:|---:|---:|---:|---:|---:|
 """
 NOTE = """
-Delay: SUMO's `timeLoss + departDelay` per vehicle; shared out: how much of it the tables of movements hold; at a signal:
-the same per passage of a signal, what was lost before insertion left out. Events: mean control delay and mean wait of the
-arrivals that the detectors saw; ratio: that control delay over SUMO's at a signal.
+Delay: SUMO's `timeLoss + departDelay` per vehicle; shared out: how much of it the tables of movements hold; at a
+signal: the same per passage of a signal, what was lost before insertion left out. Events: mean control delay and mean
+wait of the arrivals that the detectors saw; ratio: that control delay over SUMO's at a signal.
 
-Events cannot see braking, starting, the junction itself, roads between signals, and queues that reach beyond the advance
-detectors; a lane that two phases serve counts for both.
+Events cannot see braking, starting, the junction itself, roads between signals, and queues that reach beyond the
+advance detectors; a lane that two phases serve counts for both.
 """
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from citybrain.errors import InputError, ProfileError, ScenarioError
 from citybrain.record_tables import ENGINE_TABLES, TABLES
+from citybrain_api.cli import app
 from citybrain_sim.comparison import Comparison, compare, plan_runs
 from citybrain_sim.runs import ORACLE_NOTE, RunSpec
 from citybrain_sim.site import check_specs
@@ -121,6 +123,19 @@ def test_no_second_of_delay_is_lost_between_the_tables(runs: Comparison) -> None
         assert 100.0 < 1000.0 * run.co2_kg / run.distance_km < 1000.0, "grams per kilometre"
         assert 1.0 < run.travel_time_index < 10.0
         assert run.delay_s <= run.p85_delay_s <= run.longest_delay_s
+
+
+def test_the_command_tells_of_a_run_as_of_a_log(runs: Comparison) -> None:
+    for run in runs.runs:
+        done = CliRunner().invoke(app, ["events", run.folder, "--json"])
+        assert done.exit_code == 0, done.output
+        told = json.loads(done.stdout)
+        assert told["phases"] == pq.read_table(Path(run.folder) / "phases.parquet").to_pylist()
+        assert [row["level"] in set("ABCDEF") for row in told["intersections"]] == [True]
+        assert "Intersections" in CliRunner().invoke(app, ["events", run.folder]).stdout
+    refused = CliRunner().invoke(app, ["events", runs.runs[0].folder, "--detectors", "d.parquet"])
+    assert refused.exit_code == 2
+    assert "has its own detectors" in refused.stderr
 
 
 def recompute(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,7 +53,7 @@ def _measure(path: Path, detectors: Path | None) -> tuple[dict[str, Any], dict[s
     from citybrain.errors import InputError  # noqa: PLC0415 - keeps --help quick
     from citybrain.eventlog.log import read_detectors, read_log  # noqa: PLC0415 - likewise
     from citybrain.eventlog.report import queue_summary, state_seconds, with_queues  # noqa: PLC0415 - likewise
-    from citybrain.eventlog.tables import event_tables, read_run  # noqa: PLC0415 - likewise
+    from citybrain.eventlog.tables import event_tables, read_intersections, read_run  # noqa: PLC0415 - likewise
 
     run = path.is_dir()
     if run and detectors is not None:
@@ -69,17 +70,25 @@ def _measure(path: Path, detectors: Path | None) -> tuple[dict[str, Any], dict[s
         queues = queue_summary(tables["cycles"])
         phases = [{**row, **queues.get((row["device"], row["phase"]), {})} for row in phases]
     shown = {"phases": phases, "crossings": tables["crossings"].to_pylist()}
-    return tables, {**shown, "coordination": state_seconds(tables["coordination"])}
+    shown["coordination"] = state_seconds(tables["coordination"])
+    if run:
+        shown["intersections"] = read_intersections(path)
+    return tables, shown
 
 
 def _show(rows: dict[str, list[dict[str, Any]]], *, as_json: bool) -> None:
     if as_json:
         import json  # noqa: PLC0415 - keeps --help quick
 
-        typer.echo(json.dumps(rows, indent=1))
+        typer.echo(json.dumps({name: [_plain(row) for row in found] for name, found in rows.items()}, indent=1))
         return
     from citybrain_api.event_screens import screens  # noqa: PLC0415 - likewise
     from citybrain_api.tables import console  # noqa: PLC0415 - likewise
 
     for table in screens(rows):
         console().print(table)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Replace NaN by None: JSON has no word for it."""
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}

@@ -47,6 +47,16 @@ CROSSINGS = {
     "longest_red": "longest red [s]",
 }
 COORDINATION = {"device": "controller", "state": "state", "seconds": "seconds"}
+INTERSECTIONS = {
+    "intersection": "intersection",
+    "vehicles": "vehicles",
+    "mean_delay": "delay [s]",
+    "level": "level",
+    "p50_delay": "50 % [s]",
+    "p85_delay": "85 % [s]",
+    "p95_delay": "95 % [s]",
+    "longest_delay": "longest [s]",
+}
 SHARES = ("green_ratio", "arrivals_on_green")
 QUEUES = "queues in vehicles: what the estimator believed"
 
@@ -64,13 +74,15 @@ def screens(rows: Mapping[str, Rows]) -> Iterator[Table]:
         yield _table("Crossings", CROSSINGS, rows["crossings"], "by chance: of somebody who comes at any time")
     if rows["coordination"]:
         yield _table("Coordination", COORDINATION, rows["coordination"], "add, subtract and dwell are transitions")
+    if rows.get("intersections"):
+        yield _table("Intersections", INTERSECTIONS, rows["intersections"], "control delay of every vehicle, by SUMO")
 
 
 def _table(title: str, heads: Mapping[str, str], rows: Rows, caption: str) -> Table:
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD)
     shown = [name for name in heads if any(row.get(name) is not None for row in rows)]
     for name in shown:
-        table.add_column(heads[name], justify="left" if name in ("device", "state") else "right")
+        table.add_column(heads[name], justify="left" if name in ("device", "state", "intersection") else "right")
     for row in rows:
         table.add_row(*(_cell(name, row.get(name)) for name in shown))
     return table

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from citybrain.delays import level_of_service
 from citybrain.errors import InputError
@@ -88,6 +89,12 @@ def read_roads(path: Path) -> Roads:
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read ({error}); give the folder of a run") from None
+
+
+def read_intersections(folder: Path) -> list[dict[str, Any]]:
+    """Read what the simulator says of a run's intersections; nothing of a run that has not finished."""
+    path = folder / "intersections.parquet"
+    return pq.read_table(path).to_pylist() if path.is_file() else []
 
 
 def event_tables(
