@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from citybrain.events import Code
@@ -57,15 +56,17 @@ def crossing_rows(label: str, run: RunFolder, site: Site) -> list[dict[str, Any]
 
 def event_signal_rows(label: str, run: RunFolder, site: Site) -> list[dict[str, Any]]:
     """Rows of ``signals`` of a run without our engine, from its events; they do not tell which green gives way."""
-    found = read_table(run, "events")
+    found = read_table(run, "events", ["TimeStamp", "DeviceId", "EventId", "Parameter"])
+    if found is None:
+        return []
     rows: list[dict[str, Any]] = []
     since: dict[tuple[str, int], tuple[str, float]] = {}
-    for event in [] if found is None else found.to_pylist():
-        aspect = ASPECTS.get(event["EventId"])
+    stamp, *others = (found[name] for name in found.column_names)
+    for ms, device, code, phase in zip(stamp.cast("int64").to_pylist(), *(c.to_pylist() for c in others), strict=True):
+        aspect = ASPECTS.get(code)
         if aspect is None:
             continue
-        key = (event["DeviceId"], event["Parameter"])
-        time = (event["TimeStamp"] - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001 - SUMO's clock has no zone
+        key, time = (device, phase), ms / 1000.0
         shown, begin = since.get(key, ("", run.begin_s))
         if shown and shown != aspect and time > begin:
             place = _place(label, {"device": key[0], "phase": key[1]}, site)
