@@ -27,14 +27,21 @@ LEAST_LOSS_S = 2.0
 """Who loses less than this [s/veh] has not lost: nobody would notice."""
 LEAST_VEHICLES = 10
 """Movements and approaches with fewer vehicles per run are not judged."""
+
+
+def _grams_per_km(run: BenchRun) -> float:
+    result = run.result
+    return 1000.0 * result.co2_kg / result.distance_km if result.distance_km > 0 else math.nan
+
+
 MEASURES: dict[str, tuple[str, Measure]] = {
     "delay": ("delay", lambda run: run.result.delay_s),
-    "median delay": ("half of the vehicles lost less", lambda run: run.result.median_delay_s),
     "p95 delay": ("one vehicle in twenty lost more", lambda run: run.result.p95_delay_s),
     "p95 movement": ("one movement in twenty has a greater mean delay", lambda run: run.movements.worst_delay_s),
     "longest wait": ("longest time lost before one signal", lambda run: run.movements.longest_wait_s),
     "stops": ("stops per vehicle", lambda run: run.result.stops),
     "queue": ("standing vehicles on average", lambda run: run.result.queue),
+    "CO2": ("g per km driven", _grams_per_km),
     "pedestrians": ("time lost per person on foot", lambda run: run.result.pedestrian_delay_s),
 }
 """Head of a column, what it is, and how a run tells it; all are better when smaller."""
@@ -60,8 +67,8 @@ def measures(cells: Sequence[Cell]) -> str:
     legend = (
         f"Median paired differences to `{BASELINE}`; negative is better. Bold: p below {SIGNIFICANT:g} by an exact "
         f"signed-rank test after Holm's correction over a row's measures, which fewer than {fewest} pairs can never "
-        f"reach. Protocol `{cells[0].row.protocol}`, {describe(compared)}. Seconds per vehicle, but for stops per "
-        f"vehicle and queue in vehicles; {'; '.join(f'{name}: {what}' for name, (what, _) in MEASURES.items())}."
+        f"reach. Protocol `{cells[0].row.protocol}`, {describe(compared)}. Seconds per vehicle where nothing "
+        f"else is said; {'; '.join(f'{name}: {what}' for name, (what, _) in MEASURES.items())}."
     )
     return f"{legend}\n\n{markdown(['map', 'controller', 'pairs', *MEASURES], body, left=2)}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,8 @@ SCHEMA = pa.schema(
     + [(field.name, _KINDS[str(field.type)]) for field in fields(RunResult)]
     + list(_LISTS.items())
 )
+_LATER = frozenset(field.name for field in fields(RunResult) if field.default is not MISSING)
+"""Measures that older tables may not have."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,13 @@ def read_table(place: Path) -> list[BenchRun]:
         raise InputError(
             f"{path}: cannot be read as a table of results ({flaw}); name a folder that has {TABLE}"
         ) from None
-    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    missing = [name for name in SCHEMA.names if name not in {*table.column_names, *_LATER}]
     if missing:
         raise InputError(
             f"{path}: has no column {', '.join(missing[:3])}, so another version wrote it; run the benchmark again"
         )
-    return [_run(row) for row in table.select(SCHEMA.names).to_pylist()]
+    known = [name for name in SCHEMA.names if name in table.column_names]
+    return [_run(row) for row in table.select(known).to_pylist()]
 
 
 def _row(run: RunResult, home: Path) -> dict[str, Any]:
@@ -160,8 +163,12 @@ def without_times(runs: Sequence[BenchRun]) -> list[dict[str, Any]]:
     return [
         {
             **replace(run.result, folder="").document(),
-            **{name: getattr(run.movements, name).tolist() for name in ("vehicles", "longest_delay_s")},
             **dict.fromkeys(("engine_time_s", "sumo_time_s", "sensor_time_s", "wall_time_s")),
+            "movements": [
+                None if isinstance(value, float) and math.isnan(value) else value
+                for column in asdict(run.movements).values()
+                for value in (column.tolist() if isinstance(column, np.ndarray) else column)
+            ],
         }
         for run in runs
     ]
