@@ -118,7 +118,7 @@ def edit(path: Path, change: Any) -> None:
 
 
 def table(report: Path, name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = pq.read_table(report.with_suffix("") / f"{name}.parquet").to_pylist()
+    found: list[dict[str, Any]] = pq.read_table(report.with_name(f"{report.stem}-data") / f"{name}.parquet").to_pylist()
     return found
 
 
@@ -184,7 +184,7 @@ def test_json_holds_the_same_as_parquet_and_obeys_its_schema(report: Path) -> No
     document = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
     jsonschema.validate(document, schema.json_schema())
     for name, columns in document["tables"].items():
-        found = pq.read_table(report.with_suffix("") / f"{name}.parquet")
+        found = pq.read_table(report.with_name(f"{report.stem}-data") / f"{name}.parquet")
         for column, values in columns.items():
             there = [None if isinstance(v, float) and not math.isfinite(v) else v for v in found[column].to_pylist()]
             assert values == there, (name, column)
@@ -262,11 +262,23 @@ def test_controllers_of_sumo_are_shown_without_what_they_do_not_record(report: P
 def test_the_command_says_where_it_wrote(runs: Path, tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["report", str(runs), "--out", str(tmp_path / "a.html"), "--data"])
     assert told.exit_code == 0, told.output
-    assert told.stdout.split() == [str(tmp_path / name) for name in ("a.html", "a.json", "a")]
+    assert told.stdout.split() == [str(tmp_path / name) for name in ("a.html", "a.json", "a-data")]
     again = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "b.html")])
     assert again.exit_code == 2
     assert "holds no run" in again.output
     assert not (tmp_path / "b.html").exists()
+
+
+def test_a_place_that_cannot_be_written_is_told_and_left_alone(runs: Path, tmp_path: Path) -> None:
+    for out, words in ((tmp_path, "name a file"), (tmp_path / "no" / "r.html", "name a file"),
+                       (tmp_path / "r.json", "name the page .html")):  # fmt: skip
+        with pytest.raises(InputError, match=words):
+            write_report([runs], out, data=True)
+    (tmp_path / "r-data").write_text("in the way", encoding="utf-8")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_report([runs], tmp_path / "r.html", data=True)
+    assert not (tmp_path / "r.html").exists()
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_no_baseline_means_no_comparison(copied: Path, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ def report(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page.")] = Path("report.html"),
     data: Annotated[
-        bool, typer.Option("--data", help="Also write every figure beside the page: FILE.json, and Parquet in FILE/.")
+        bool,
+        typer.Option("--data", help="Also write every figure beside the page: FILE.json, and Parquet in FILE-data/."),
     ] = False,
 ) -> None:
     """Write one page about runs: what changed, how sure that is, who lost, with maps, signals and trajectories.

@@ -27,6 +27,8 @@ PLAIN = {
     "planner": "the planner",
     "oracle": "the planner with perfect sight",
 }
+SAME = {"seeds": "seed", "instances": "demand"}
+"""What the runs of a pair share, by what they are paired on."""
 LEAST_CHANCE = 0.025
 """Share of unchanged movements that a 95 % interval calls worse by chance, with many pairs."""
 
@@ -117,7 +119,7 @@ def _runs(pairs: int) -> str:
 
 
 def _sure(row: dict[str, Any]) -> str:
-    lower = f"{row['better_pairs']} of {row['pairs']} pairs of runs with the same {row['paired_on']}"
+    lower = f"{row['better_pairs']} of {row['pairs']} pairs of runs with the same {SAME[row['paired_on']]}"
     if row["pairs"] < LEAST_PAIRS:
         return (
             f"Not sure: delay was lower in {lower}, but {LEAST_PAIRS} pairs are the least that tell chance "

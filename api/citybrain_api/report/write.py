@@ -32,7 +32,7 @@ def write_report(places: Sequence[Path], out: Path, *, data: bool = False) -> li
     Parameters
     ----------
     places : folders of runs, or folders that hold many.
-    out : the page. data : also write the tables beside it, as ``NAME.json`` and as Parquet in the folder ``NAME``.
+    out : the page. data : also write the tables beside it, as ``NAME.json`` and as Parquet in the folder ``NAME-data``.
 
     Returns
     -------
@@ -46,15 +46,18 @@ def write_report(places: Sequence[Path], out: Path, *, data: bool = False) -> li
     """
     if out.is_dir() or not out.parent.is_dir():
         raise InputError(f"--out {out}: name a file in a folder that exists, such as report.html")
+    if data and out.suffix == ".json":
+        raise InputError(f"--out {out}: the data are written as JSON beside the page; name the page .html")
     evidence = collect(gather(places))
     settings = _settings(evidence.study)
     text = render(evidence, settings, _command(evidence.study))
+    part = out.with_name(out.name + ".part")
     try:
-        part = out.with_name(out.name + ".part")
         part.write_text(text, encoding="utf-8")
         written = [out, *(_write_data(evidence, settings, out) if data else [])]
         part.replace(out)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise InputError(
             f"--out {out} cannot be written ({error.strerror}); name a place that you may write"
         ) from error
@@ -73,9 +76,7 @@ def _write_data(evidence: Evidence, settings: dict[str, str], out: Path) -> list
         "warnings": [*study.warnings, *evidence.missing],
         "settings": settings,
     }
-    text, folder = out.with_suffix(".json"), out.with_suffix("")
-    if out in (text, folder):
-        raise InputError(f"--out {out}: data are written beside the page; give it a name that ends in .html")
+    text, folder = out.with_suffix(".json"), out.with_name(f"{out.stem}-data")
     write_json(text, document(about, evidence.tables))
     folder.mkdir(exist_ok=True)
     for name, table in evidence.tables.items():
@@ -95,11 +96,12 @@ def _settings(study: Study) -> dict[str, str]:
         "Demand": f"{result.loaded} vehicles, factor {result.demand:g}",
         "Sensors": ", ".join(dict.fromkeys(v.runs[0].spec.sight for v in study.variants)),
         "Timing profile": result.profile,
+        "Incident": result.incident or "none",
         "Protocol": f"{result.protocol}: {manifest.get('departures', '')}",
         "Teleporting": str(manifest.get("teleporting", "")),
         "Seeds": ", ".join(str(seed) for seed in dict.fromkeys(r.spec.seed for v in study.variants for r in v.runs)),
         "Simulator": str(manifest.get("sumo", "")),
-        "City Brain Engine": run.version,
+        "City Brain Engine": f"{run.version}, code {run.code[:12]}" if run.code else run.version,
         "Python": f"{manifest.get('python', '')}; {packages}",
     }
 
