@@ -69,8 +69,9 @@ class RunEvents:
         self._due = np.full(signals.n_groups, NEVER, np.int64)
         self._loop_place, self._channel = _channels(network, sensors)
         self._names = pa.array(network.intersection_id, pa.string())
-        self._rows: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int16], NDArray[np.int16]]] = []
+        self._rows: list[tuple[NDArray[np.int64], ...]] = []
         self._waiting: list[tuple[int, int, int, int]] = []
+        self._kept = 0
         folder.mkdir(parents=True, exist_ok=True)
         pq.write_table(
             _detectors(network, signals, sensors, self._channel), folder / "detectors.parquet", compression="zstd"
@@ -83,9 +84,10 @@ class RunEvents:
         del state, wish
         place = self._loop_place[batch.loop_sensor]
         kept = np.flatnonzero(place >= 0)
-        code = np.where(batch.loop_on[kept], Code.DETECTOR_ON, Code.DETECTOR_OFF).astype(np.int16)
+        code = np.where(batch.loop_on[kept], Code.DETECTOR_ON, Code.DETECTOR_OFF)
         time = np.round(batch.loop_time[kept] * 1000.0).astype(np.int64)
         self._rows.append((time, place[kept], code, self._channel[batch.loop_sensor[kept]]))
+        self._kept += len(kept)
         overdue = set(command.bent_intersection[command.bent_rule == Rule.MAXIMUM_RED].tolist())
         self.shown(command.time, command.lamps.aspect, overdue)
 
@@ -110,7 +112,7 @@ class RunEvents:
 
     def drain(self) -> None:
         """Write a row group where enough events have gathered."""
-        if sum(len(rows[0]) for rows in self._rows) + len(self._waiting) >= ROWS_PER_GROUP:
+        if self._kept + len(self._waiting) >= ROWS_PER_GROUP:
             self._flush()
 
     def close(self) -> None:
@@ -127,8 +129,8 @@ class RunEvents:
                 self._tell(time, g, (Code.MAX_OUT if int(self._place[g]) in overdue else self._ended_by,))
             self._tell(time, g, ends(pedestrian=pedestrian, yellow=after == Aspect.YELLOW))
             self._due[g] = time + int(self._clearance[g])
-        elif before == Aspect.YELLOW and not pedestrian:
-            self._tell(time, g, turns_red())
+        elif before == Aspect.YELLOW and not pedestrian:  # some programs go from yellow to green
+            self._tell(time, g, turns_red() if after == Aspect.RED else (Code.YELLOW_END,))
         if before < Aspect.PERMISSIVE <= after:
             self._tell(time, g, begins(pedestrian=pedestrian))
             self._due[g] = NEVER
@@ -137,26 +139,19 @@ class RunEvents:
         self._waiting += [(time, int(self._place[g]), code, int(self._phase[g])) for code in codes]
 
     def _flush(self) -> None:
-        if self._waiting:
-            lamps = np.array(self._waiting, np.int64)
-            self._rows.append(
-                (
-                    lamps[:, 0] * MS_PER_TENTH,
-                    *(lamps[:, k].astype(t) for k, t in ((1, np.int32), (2, np.int16), (3, np.int16))),
-                )  # type: ignore[arg-type]
-            )
-            self._waiting = []
-        columns = [np.concatenate(column) for column in zip(*self._rows, strict=True)]
-        self._rows = []
-        if not columns or not len(columns[0]):
+        lamps = np.array(self._waiting, np.int64).reshape(len(self._waiting), 4)
+        rows = [*self._rows, (lamps[:, 0] * MS_PER_TENTH, lamps[:, 1], lamps[:, 2], lamps[:, 3])]
+        self._rows, self._waiting, self._kept = [], [], 0
+        columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
+        if not len(columns[0]):
             return
         order = np.lexsort((columns[3], columns[2], columns[1], columns[0]))
         time, place, code, parameter = (column[order] for column in columns)
         arrays = [
             pa.array(time, pa.timestamp("ms")),
-            pa.DictionaryArray.from_arrays(pa.array(place), self._names),
-            pa.array(code),
-            pa.array(parameter),
+            pa.DictionaryArray.from_arrays(pa.array(place, pa.int32()), self._names),
+            pa.array(code, pa.int16()),
+            pa.array(parameter, pa.int16()),
         ]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 
@@ -173,31 +168,33 @@ def _clearances(signals: Signals, timings: Timings) -> NDArray[np.int64]:
     return out
 
 
-def _channels(network: Network, sensors: SensorTable) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+def _channels(network: Network, sensors: SensorTable) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Intersection and channel of every sensor [X]; -1 and 0 for those that are no detector of a stop-line lane."""
     owner = np.full(network.n_lanes, -1, np.int32)
     owner[network.approach_lane] = np.repeat(
         np.arange(network.n_intersections, dtype=np.int32), np.diff(network.approach_ptr)
     )
     loop = np.isin(sensors.kind, list(FUNCTIONS)) & (sensors.lane >= 0)
-    place = np.where(loop, owner[sensors.lane], -1).astype(np.int32)
-    channel = np.zeros(len(place), np.int16)
+    place = np.where(loop, owner[sensors.lane], -1).astype(np.int64)
+    channel = np.zeros(len(place), np.int64)
     for i in range(network.n_intersections):
         mine = np.flatnonzero(place == i)
         channel[mine] = np.arange(1, len(mine) + 1)
     return place, channel
 
 
-def _detectors(network: Network, signals: Signals, sensors: SensorTable, channel: NDArray[np.int16]) -> pa.Table:
+def _detectors(network: Network, signals: Signals, sensors: SensorTable, channel: NDArray[np.int64]) -> pa.Table:
     """List the detectors as the table ``detectors`` has them."""
     lane = network.move_from[signals.group_move]
     group = np.repeat(np.arange(signals.n_groups), np.diff(signals.group_move_ptr))
-    serves = sorted(set(zip(lane.tolist(), group.tolist(), strict=True)))
+    serves: dict[int, list[int]] = {}
+    for on, g in sorted(set(zip(lane.tolist(), group.tolist(), strict=True))):
+        serves.setdefault(on, []).append(g)
     intersection = np.repeat(np.arange(signals.n_intersections), np.diff(signals.group_ptr))
     rows = []
     for x in np.flatnonzero(channel).tolist():
         on = int(sensors.lane[x])
-        for _, g in (pair for pair in serves if pair[0] == on):
+        for g in serves.get(on, []):
             i = int(intersection[g])
             rows.append(
                 {

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from citybrain.cabinet import Cabinet
 from citybrain.decisions import Command, LampState, Rule, Wish
 from citybrain.eventlog.log import Function, read_detectors, read_log
+from citybrain.eventlog.measures import cycles_of, shown_at
 from citybrain.events import Code
 from citybrain.measure_tables import EVENT_TABLES
 from citybrain.observations import SensorKind, SensorTable
@@ -91,18 +92,11 @@ def test_what_is_shown_can_be_read_from_the_events(
     for tick, aspect in enumerate([(0, 0), *shown, (3, 3)]):
         events.shown(10 * tick, np.array(aspect, np.uint8))
     events.close()
-    rows = rows_of(folder)
+    log = read_log(folder / "events.parquet")
     for g in range(2):
-        now = Aspect.RED
-        for tick, aspect in enumerate([(0, 0), *shown, (3, 3)]):
-            codes = {code for time, code, phase in rows if (time, phase) == (10 * tick, g + 1)}
-            if codes & {Code.GREEN_BEGIN}:
-                now = Aspect.PROTECTED
-            elif codes & {Code.YELLOW_BEGIN}:
-                now = Aspect.YELLOW
-            elif codes & {Code.RED_CLEARANCE_BEGIN}:
-                now = Aspect.RED
-            assert (now == Aspect.PROTECTED) == (aspect[g] == Aspect.PROTECTED)
+        at = np.arange(len(shown) + 2) * 1000
+        found = shown_at(log, cycles_of(log, "c", g + 1), at) == Code.GREEN_BEGIN
+        assert found.tolist() == [aspect[g] == Aspect.PROTECTED for aspect in [(0, 0), *shown, (3, 3)]]
 
 
 def test_greens_are_forced_off_or_maxed_out(tmp_path: Path) -> None:
