@@ -148,7 +148,7 @@ class Dots:
 
 def dot_rows(rows: Sequence[Dots], x_label: str, label: str, zero: str = "") -> Markup:
     """Rows of dots with intervals; with ``zero``, a line at 0 of that name, and the axis holds 0."""
-    left = 132.0
+    left = 172.0
     height = TOP + (18.0 if zero else 0.0) + ROW * len(rows) + BOTTOM
     known = [v for row in rows for v in (*row.values, row.median, row.low, row.high) if math.isfinite(v)]
     ends = [*known, *([0.0] if zero else [])] or [0.0, 1.0]
@@ -169,7 +169,7 @@ def dot_rows(rows: Sequence[Dots], x_label: str, label: str, zero: str = "") -> 
                          text_anchor="start" if low == 0.0 else "end", class_="label"))  # fmt: skip
     first = bottom - ROW * len(rows)
     parts += [_dots(row, across, first + ROW * (k + 0.5)) for k, row in enumerate(rows)]
-    return svg(WIDTH, height, label, join(parts))
+    return svg(WIDTH, height, label, join(parts), kind="chart fit")
 
 
 def _dots(row: Dots, across: Axis, y: float) -> Markup:
@@ -186,7 +186,7 @@ def _dots(row: Dots, across: Axis, y: float) -> Markup:
 
 def stacked(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], x_label: str, label: str) -> Markup:
     """Rows of shares of a whole, as many parts as names; classes ``l0`` and up."""
-    left = 132.0
+    left = 172.0
     height = TOP + ROW * len(rows) + BOTTOM
     across = Axis(0.0, 100.0, left, WIDTH - RIGHT)
     bottom = height - BOTTOM
@@ -208,4 +208,4 @@ def stacked(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], x
     parts += [tag("text", plain_number(x), x=across.at(x), y=bottom + 18.0, text_anchor="middle")
               for x in across.ticks]  # fmt: skip
     parts.append(tag("text", x_label, x=(left + WIDTH) / 2.0, y=bottom + 38.0, text_anchor="middle", class_="label"))
-    return svg(WIDTH, height, label, join(parts))
+    return svg(WIDTH, height, label, join(parts), kind="chart fit")

@@ -190,27 +190,34 @@ def _more(evidence: Evidence) -> list[str]:
     told = []
     worst = comparison_row(evidence, "p95_delay", label)
     if worst is not None:
-        against = _against(worst)
+        against = _against(evidence, worst)
         told.append(f"The unlucky: 1 vehicle in 20 loses more than {number(worst['median'], 0)} s{against}.")
     walkers = comparison_row(evidence, "pedestrian_delay", label)
     if walkers is not None and not math.isnan(walkers["median"]):
-        told.append(f"People on foot lose {number(walkers['median'], 0)} s on their way{_against(walkers)}.")
+        told.append(f"People on foot lose {number(walkers['median'], 0)} s on their way{_against(evidence, walkers)}.")
     outside = comparison_row(evidence, "not_inserted", label)
     if outside is not None and outside["median"] > 0:
-        told.append(f"Vehicles that never found room to start: {number(outside['median'], 0)}{_against(outside)}.")
+        told.append(
+            f"Vehicles that never found room to start: {number(outside['median'], 0)}{_against(evidence, outside)}."
+        )
     red = comparison_row(evidence, "longest_red", label)
     if red is not None and red["difference"] > 0:
-        told.append(f"The price: the longest red of any signal is {number(red['median'], 0)} s{_against(red)}.")
+        told.append(
+            f"The price: the longest red of any signal is {number(red['median'], 0)} s{_against(evidence, red)}."
+        )
     rivals = _rivals(evidence)
     if rivals:
         told.append(f"Others, for comparison: {rivals}.")
     return told
 
 
-def _against(row: dict[str, Any]) -> str:
-    if math.isnan(row["difference"]):
+def _against(evidence: Evidence, row: dict[str, Any]) -> str:
+    """What the fixed plan had in the place of a figure."""
+    baseline = evidence.study.baseline
+    usual = None if baseline is None else comparison_row(evidence, row["measure"], baseline.label)
+    if usual is None or math.isnan(row["difference"]):
         return ""
-    return f", {number(row['median'] - row['difference'], 0)} with the fixed plan"
+    return f", {number(usual['median'], 0)} with the fixed plan"
 
 
 def _rivals(evidence: Evidence) -> str:
