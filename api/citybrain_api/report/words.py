@@ -212,7 +212,7 @@ def _more(evidence: Evidence) -> list[str]:
 
 
 def _against(evidence: Evidence, row: dict[str, Any]) -> str:
-    """What the fixed plan had in the place of a figure."""
+    """Tell what the fixed plan had in the place of a figure."""
     baseline = evidence.study.baseline
     usual = None if baseline is None else comparison_row(evidence, row["measure"], baseline.label)
     if usual is None or math.isnan(row["difference"]):
