@@ -100,7 +100,7 @@ def test_differences_are_paired_and_leave_out_the_baseline() -> None:
 
 def test_measures_are_bold_where_they_hold_for_all_that_were_looked_at() -> None:
     many = make_table("measures", results(runs("fixed", {"town": 40.0}), runs("planner", {"town": 30.0})))
-    assert line(many, "town", "`planner`")[2:5] == ["11", "**-10.0**", "+0.0"]
+    assert line(many, "town", "`planner`")[2:5] == ["11", "**-10.0**", "**-20.0**"]
     assert line(many, "town", "`planner`")[-1] == "-"  # nobody walks there
     few = make_table("measures", results(runs("fixed", {"town": 40.0}, n=5), runs("planner", {"town": 30.0}, n=5)))
     assert line(few, "town", "`planner`")[3] == "-10.0"
@@ -157,6 +157,18 @@ def test_conditions_stand_side_by_side(name: str, changes: dict[str, object], he
     found = line(text, "town", "`max-wave`")[3].replace("**", "")
     assert found.startswith("61.5 [")
     assert found.endswith(")") == cell.endswith(")")
+
+
+def test_what_else_differs_keeps_its_own_line_beside_a_condition() -> None:
+    groups = [
+        runs("planner", {"town": 10.0 * demand}, demand=demand, sensors=sensors)
+        for demand in (1.4, 0.6)
+        for sensors in ("default", "loops")
+    ]
+    text = make_table("by demand", results(*groups))
+    assert line(text, "map")[2:] == ["demand x 0.6", "demand x 1.4"]
+    assert line(text, "town", "`planner`, default")[3].replace("**", "").startswith("14.5")
+    assert line(text, "town", "`planner`, loops")[2].replace("**", "").startswith("6.5")
 
 
 def test_sensing_is_told_as_a_ratio_to_perfect_sight() -> None:

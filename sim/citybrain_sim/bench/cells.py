@@ -30,13 +30,23 @@ class Cell:
     ----------
     row : what the runs show together.
     runs, baseline : its runs, and those of the fixed plan on the same street.
-    label : the controller, with what parts it from other cells of the same controller on the same scenario.
+    parted_by : conditions in which cells of one controller on one scenario differ.
     """
 
     row: SummaryRow
     runs: tuple[BenchRun, ...]
     baseline: tuple[BenchRun, ...]
-    label: str
+    parted_by: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The controller, with what parts it from other cells of the same controller on the same scenario."""
+        return self.label_without("")
+
+    def label_without(self, condition_name: str) -> str:
+        """Label it by all conditions but one."""
+        names = [name for name in self.parted_by if name != condition_name and getattr(self.row, name) != ""]
+        return ", ".join([f"`{self.row.controller}`", *(condition(self.row, name) for name in names)])
 
     def median(self, measure: Measure) -> float:
         """Median over the runs; NaN where none knows it."""
@@ -61,9 +71,9 @@ def make_cells(runs: Sequence[BenchRun]) -> list[Cell]:
         if result.controller == BASELINE and not result.faults:
             baselines[street(result)].append(run)
     rows = summarise(run.result for run in runs)
-    varying = _varying(rows)
+    parted_by = _varying(rows)
     return [
-        Cell(row, tuple(group), tuple(baselines[street(group[0].result)]), _label(row, varying))
+        Cell(row, tuple(group), tuple(baselines[street(group[0].result)]), parted_by)
         for row, group in zip(rows, groups.values(), strict=True)
     ]
 
@@ -73,19 +83,14 @@ def _points(runs: Sequence[BenchRun], measure: Measure) -> list[tuple[int, int, 
     return [point for point in values if not math.isnan(point[2])]
 
 
-def _varying(rows: Sequence[SummaryRow]) -> list[str]:
+def _varying(rows: Sequence[SummaryRow]) -> tuple[str, ...]:
     """Conditions in which cells of one controller on one scenario and protocol differ."""
     seen: dict[tuple[str, str, str, str], set[Any]] = defaultdict(set)
     for row in rows:
         for name in CONDITIONS:
             seen[name, row.scenario, row.controller, row.protocol].add(getattr(row, name))
-    return [name for name in CONDITIONS if any(key[0] == name and len(values) > 1 for key, values in seen.items())]
-
-
-def _label(row: SummaryRow, varying: Sequence[str]) -> str:
-    parts = [f"`{row.controller}`"]
-    parts += [condition(row, name) for name in varying if getattr(row, name) != ""]
-    return ", ".join(parts)
+    parted = {key[0] for key, values in seen.items() if len(values) > 1}
+    return tuple(name for name in CONDITIONS if name in parted)
 
 
 def condition(row: SummaryRow, name: str) -> str:

@@ -136,15 +136,15 @@ def by_condition(cells: Sequence[Cell], name: str) -> str:
     values = list(dict.fromkeys(getattr(cell.row, name) for cell in cells))
     values = sorted(values) if name == "demand" else values
     heads = {getattr(cell.row, name): condition(cell.row, name) for cell in cells}
-    found = {(cell.row.scenario, cell.row.controller, getattr(cell.row, name)): cell.row for cell in cells}
+    found = {(cell.row.scenario, cell.label_without(name), getattr(cell.row, name)): cell.row for cell in cells}
     best = _best(cells, lambda row: (row.scenario, getattr(row, name)))
     ratios = name != "demand"
     body = []
-    for scenario, controller in dict.fromkeys((s, c) for s, c, _ in found):
-        line = [scenario, _named(f"`{controller}`")]
-        first = found.get((scenario, controller, values[0]))
+    for scenario, label in dict.fromkeys((s, c) for s, c, _ in found):
+        line = [scenario, _named(label)]
+        first = found.get((scenario, label, values[0]))
         for value in values:
-            row = found.get((scenario, controller, value))
+            row = found.get((scenario, label, value))
             text = UNKNOWN if row is None else delay(row, bold=id(row) in best)
             if ratios and row is not None and first is not None and row is not first and first.delay_s > 0:
                 text += f" ({row.delay_s / first.delay_s:.2f})"
