@@ -20,6 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 import citybrain_scenarios
+from citybrain.delays import level_of_service
 from citybrain.errors import InputError
 from citybrain_api.cli import app
 from citybrain_api.report import pack, schema
@@ -201,6 +202,18 @@ def test_roads_and_movements_add_up_to_what_sumo_counted(report: Path, runs: Pat
     for controller in ("fixed", "planner"):
         lost = sum(row["lost"] for row in table(report, "roads") if row["controller"] == controller)
         assert lost * 3600 / loaded == pytest.approx(delay[controller], rel=0.35)  # junctions and backlog are not roads
+
+
+def test_levels_follow_from_delays(report: Path) -> None:
+    rows = table(report, "intersections")
+    assert {row["controller"] for row in rows} == {"fixed", "planner", "sumo-actuated"}
+    movements = [row for row in table(report, "movements") if row["vehicles"] > 0]
+    for row in rows:
+        own = [m for m in movements if (m["controller"], m["intersection"]) == (row["controller"], row["intersection"])]
+        vehicles = sum(m["vehicles"] for m in own)
+        assert row["vehicles"] == pytest.approx(vehicles)
+        assert row["mean_delay"] == pytest.approx(sum(m["vehicles"] * m["mean_delay"] for m in own) / vehicles)
+        assert row["level"] == level_of_service(row["mean_delay"])
 
 
 def test_signals_are_what_the_commands_were(report: Path, runs: Path) -> None:

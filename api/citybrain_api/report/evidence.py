@@ -87,6 +87,7 @@ def collect(study: Study) -> Evidence:
     tables["percentiles"] = outcomes.percentiles_table(study, traces.trips)
     tables["minutes"] = outcomes.minutes_table(study, traces.trips)
     tables["movements"] = places.movements_table(study, None if site is None else site.network)
+    tables["intersections"] = places.intersections_table(tables["movements"])
     chains: list[list[int]] = []
     if site is not None:
         tables["roads"] = places.roads_table(study, site.network, traces.losses)

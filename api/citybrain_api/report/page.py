@@ -8,9 +8,10 @@ import citybrain
 from citybrain_api.report.explorer import explorer_section, shipped
 from citybrain_api.report.first_page import first_page, measures_section
 from citybrain_api.report.markup import Markup, join, tag
+from citybrain_api.report.movement_sections import movements_section
 from citybrain_api.report.naming import Names
 from citybrain_api.report.phases import phases_section
-from citybrain_api.report.place_sections import place_sections
+from citybrain_api.report.place_sections import maps_section
 from citybrain_api.report.time_sections import (
     making_section,
     sensors_section,
@@ -44,7 +45,8 @@ def render(evidence: Evidence, settings: Mapping[str, str], command: str) -> str
     sections = join(
         (
             measures_section(evidence),
-            place_sections(evidence, names),
+            maps_section(evidence, names),
+            movements_section(evidence, names),
             time_section(evidence),
             spread_section(evidence),
             phases_section(evidence, names),

@@ -1,4 +1,4 @@
-"""Sections on where it happened: maps, movements that lost and won, levels of service."""
+"""Section on where it happened: maps of what changed, and of delay under every controller."""
 
 from __future__ import annotations
 
@@ -6,27 +6,22 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from citybrain.delays import LEVELS, WORST
-from citybrain_api.report import charts, maps, words
+from citybrain_api.report import charts, maps
 from citybrain_api.report.first_page import figure
-from citybrain_api.report.markup import DASH, Markup, html_table, join, number, signed, tag
+from citybrain_api.report.markup import Markup, html_table, join, number, signed, tag
 
 if TYPE_CHECKING:
     from citybrain_api.report.evidence import Evidence
     from citybrain_api.report.naming import Names
 
 SHOWN = 10
-"""Movements in the lists of losers and winners, roads with a number on the map."""
+"""Roads with a number on the map."""
 BOUNDS = (5.0, 15.0, 30.0, 60.0)
 """Delay [s/veh] from which on a road has the next colour."""
 
 
-def place_sections(evidence: Evidence, names: Names | None) -> Markup:
-    """Draw the maps and tell who lost."""
-    return join((_maps(evidence, names), _movements(evidence, names)))
-
-
-def _maps(evidence: Evidence, names: Names | None) -> Markup:
+def maps_section(evidence: Evidence, names: Names | None) -> Markup:
+    """Draw the maps; nothing without a street."""
     if evidence.site is None or names is None or not evidence.tables["roads"].num_rows:
         return Markup("")
     network = evidence.site.network
@@ -104,92 +99,3 @@ def _scale(parts: list[tuple[str, str]]) -> Markup:
         for name, text in parts
     ]
     return tag("p", join(keys), class_="legend")
-
-
-def _movements(evidence: Evidence, names: Names | None) -> Markup:
-    if not evidence.tables["movements"].num_rows:
-        return Markup("")
-    subject = evidence.study.subject.label
-    parts = []
-    for rows, title, look in (
-        (words.losers(evidence), "Movements that lost most", "These drivers wait longer than before. Is that fair?"),
-        (words.winners(evidence), "Movements that gained most", "These drivers wait less than before."),
-    ):
-        if rows:
-            told = [_told(row, names) for row in rows[:SHOWN]]
-            head = ("intersection", "movement", "vehicles", "before [s]", "now [s]", "change [s]", "95 %",
-                    "worst 5 % [s]", "longest [s]", "level")  # fmt: skip
-            note = f"{len(rows)} in all, {min(len(rows), SHOWN)} shown. {words.chance(evidence)}"
-            parts.append(figure(f"{title} with {subject}", look, html_table(head, told, texts=2), note=note))
-    return tag(
-        "section",
-        tag("h2", "Who lost, who gained"),
-        *parts,
-        _levels(evidence),
-        _longest(evidence, names),
-        id="movements",
-    )
-
-
-def _told(row: dict[str, Any], names: Names | None) -> tuple[object, ...]:
-    compared = not math.isnan(row["difference"])
-    return (
-        *_movement(row, names),
-        number(row["vehicles"], 0),
-        number(row["mean_delay"] - row["difference"], 0) if compared else DASH,
-        number(row["mean_delay"], 0),
-        signed(row["difference"]) if compared else DASH,
-        f"{signed(row['difference_low'])} to {signed(row['difference_high'])}" if compared else DASH,
-        number(row["p95_delay"], 0),
-        number(row["longest_delay"], 0),
-        row["level"],
-    )
-
-
-def _movement(row: dict[str, Any], names: Names | None) -> tuple[object, object]:
-    """Intersection and movement, in words with the roads below."""
-    roads = tag("span", f"{row['from_road']} → {row['to_road']}", class_="roads")
-    if names is None:
-        return row["intersection"], roads
-    return names.intersection(row["intersection"]), join((names.movement(row["from_road"], row["to_road"]), roads))
-
-
-def _levels(evidence: Evidence) -> Markup:
-    letters = [*(name for _, name in LEVELS), WORST]
-    rows = []
-    for variant in evidence.study.variants:
-        shares = dict.fromkeys(letters, 0.0)
-        for row in evidence.tables["movements"].to_pylist():
-            if row["controller"] == variant.label and row["level"]:
-                shares[row["level"]] += row["vehicles"]
-        if sum(shares.values()) > 0:
-            rows.append((variant.label, list(shares.values())))
-    if not rows:
-        return Markup("")
-    return figure(
-        "Level of service",
-        "How many vehicles meet which quality: A and B hardly wait, E and F wait for a long time.",
-        charts.stacked(rows, letters, "share of vehicles at signals [%]", "Level of service by controller"),
-        note="By mean control delay of their movement: A to 10 s, B to 20, C to 35, D to 55, E to 80, F above "
-        "(Highway Capacity Manual, 6th edition, exhibit 19-8).",
-    )
-
-
-def _longest(evidence: Evidence, names: Names | None) -> Markup:
-    label = evidence.study.subject.label
-    rows = [r for r in evidence.tables["movements"].to_pylist()
-            if r["controller"] == label and not math.isnan(r["longest_delay"])]  # fmt: skip
-    rows.sort(key=lambda r: -r["longest_delay"])
-    told = [
-        (*_movement(r, names), number(r["vehicles"], 0), number(r["mean_delay"], 0),
-         number(r["p95_delay"], 0), number(r["longest_delay"], 0))
-        for r in rows[:SHOWN]
-    ]  # fmt: skip
-    head = ("intersection", "movement", "vehicles", "mean [s]", "worst 5 % [s]", "longest [s]")
-    return figure(
-        f"Longest waits with {label}",
-        "A good mean can hide a few who wait for ever: here they are.",
-        html_table(head, told, texts=2),
-        note="Longest delay of a single vehicle on the approach over all runs; mean and 95th percentile are medians "
-        "over runs.",
-    )

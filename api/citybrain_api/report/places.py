@@ -48,6 +48,27 @@ def movements_table(study: Study, network: Network | None) -> pa.Table:
     return table("movements", rows)
 
 
+def intersections_table(movements: pa.Table) -> pa.Table:
+    """One row per controller and intersection, from the table of movements."""
+    sums: dict[Pair, list[float]] = {}
+    for row in movements.to_pylist():
+        if row["vehicles"] > 0 and not math.isnan(row["mean_delay"]):
+            total = sums.setdefault((row["controller"], row["intersection"]), [0.0, 0.0])
+            total[0] += row["vehicles"]
+            total[1] += row["vehicles"] * row["mean_delay"]
+    rows = [
+        {
+            "controller": controller,
+            "intersection": place,
+            "vehicles": vehicles,
+            "mean_delay": lost / vehicles,
+            "level": level_of_service(lost / vehicles),
+        }
+        for (controller, place), (vehicles, lost) in sums.items()
+    ]
+    return table("intersections", rows)
+
+
 def _owners(network: Network) -> dict[Pair, str]:
     owners = {}
     for m in np.flatnonzero(network.move_intersection >= 0).tolist():

@@ -107,6 +107,16 @@ TABLES: dict[str, Table] = {
             ),
         ),
     ),
+    "intersections": Table(
+        "a controller and intersection",
+        (
+            _CONTROLLER,
+            _text("intersection", "intersection"),
+            _real("vehicles", "veh", "over its movements, median over runs"),
+            _real("mean_delay", "s/veh", "mean over its movements, weighted by vehicles"),
+            _text("level", "level of service A to F of that"),
+        ),
+    ),
     "roads": Table(
         "a controller and road that somebody used",
         (
