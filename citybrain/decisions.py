@@ -31,6 +31,17 @@ class Rule(IntEnum):
     """The row is not one of this intersection's; the wish is refused."""
 
 
+class Ending(IntEnum):
+    """Why a controller lets a green end."""
+
+    FORCED = 0
+    """For reasons of its own: a plan's clock, more worth elsewhere."""
+    GAP = 1
+    """Nobody comes any more."""
+    MAXIMUM = 2
+    """It has lasted for as long as it may while others wait."""
+
+
 @dataclass(frozen=True)
 class Wish:
     """What a controller would like. Row numbers are those of ``Signals``.
@@ -41,12 +52,14 @@ class Wish:
     plan_row : [I, PLAN_LENGTH] rows in order; column 0 is wanted now; -1 fills the rest.
     plan_start : [I, PLAN_LENGTH] start of each [tenths of a second]; column 0 is at most ``time``.
     cost : [I] what the controller thinks its plan costs [veh s]; NaN where it does not say.
+    ending : [I] ``Ending`` of the last green that it let end; None: all are forced.
     """
 
     time: int
     plan_row: NDArray[np.int32]
     plan_start: NDArray[np.int64]
     cost: NDArray[np.float32]
+    ending: NDArray[np.uint8] | None = None
 
     @classmethod
     def now(cls, time: int, row: NDArray[np.int32]) -> Wish:

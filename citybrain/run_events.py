@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from citybrain.decisions import Rule
+from citybrain.decisions import Ending, Rule
 from citybrain.events import Code, begins, cleared, ends, turns_red
 from citybrain.measure_tables import EVENT_TABLES
 from citybrain.observations import SensorKind
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MS_PER_TENTH = 100
 ROWS_PER_GROUP = 100_000
 FUNCTIONS = {SensorKind.STOP_LOOP: "Presence", SensorKind.ADVANCE_LOOP: "Advance"}
+ENDINGS = {Ending.FORCED: Code.FORCE_OFF, Ending.GAP: Code.GAP_OUT, Ending.MAXIMUM: Code.MAX_OUT}
 EXTEND_S = 2.0
 """Loops are points, detectors of presence on streets are zones: at 7 m/s a zone of 15 m sees a vehicle 2 s longer."""
 NEVER = np.iinfo(np.int64).max
@@ -46,8 +47,6 @@ class RunEvents:
     Parameters
     ----------
     folder : of the run.
-    ended_by : why greens of vehicles end where nothing else is known; None: events do not say. The guard's longest
-        red is a reason of its own: others waited for too long, the green was maxed out.
     """
 
     def __init__(
@@ -57,14 +56,12 @@ class RunEvents:
         signals: Signals,
         timings: Timings,
         sensors: SensorTable,
-        ended_by: Code | None,
     ) -> None:
         n = signals.n_intersections
         self._place = np.repeat(np.arange(n, dtype=np.int32), np.diff(signals.group_ptr))
         self._phase = np.arange(signals.n_groups) - signals.group_ptr[self._place] + 1
         self._pedestrian = signals.group_kind == GroupKind.PEDESTRIAN
         self._clearance = _clearances(signals, timings)
-        self._ended_by = ended_by
         self._aspect: NDArray[np.uint8] | None = None
         self._due = np.full(signals.n_groups, NEVER, np.int64)
         self._loop_place, self._channel = _channels(network, sensors)
@@ -80,25 +77,30 @@ class RunEvents:
         self._writer = pq.ParquetWriter(folder / "events.parquet", self._schema, compression="zstd")
 
     def tick(self, batch: ObservationBatch, state: TrafficState, wish: Wish, command: Command) -> None:
-        """Keep what the loops reported and what the lamps show from now on."""
-        del state, wish
+        """Keep what the loops reported and what the lamps show from now on.
+
+        Greens end as the controller says; where the guard ended one because a red elsewhere had lasted for too long,
+        it was maxed out.
+        """
+        del state
         place = self._loop_place[batch.loop_sensor]
         kept = np.flatnonzero(place >= 0)
         code = np.where(batch.loop_on[kept], Code.DETECTOR_ON, Code.DETECTOR_OFF)
         time = np.round(batch.loop_time[kept] * 1000.0).astype(np.int64)
         self._rows.append((time, place[kept], code, self._channel[batch.loop_sensor[kept]]))
         self._kept += len(kept)
-        overdue = set(command.bent_intersection[command.bent_rule == Rule.MAXIMUM_RED].tolist())
-        self.shown(command.time, command.lamps.aspect, overdue)
+        ending = np.zeros(len(self._names), np.uint8) if wish.ending is None else wish.ending.copy()
+        ending[command.bent_intersection[command.bent_rule == Rule.MAXIMUM_RED]] = Ending.MAXIMUM
+        self.shown(command.time, command.lamps.aspect, ending)
 
-    def shown(self, time: int, aspect: NDArray[np.uint8], overdue: set[int] | None = None) -> None:
+    def shown(self, time: int, aspect: NDArray[np.uint8], ending: NDArray[np.uint8] | None = None) -> None:
         """Note what all groups show from a time on.
 
         Parameters
         ----------
         time : [tenths].
         aspect : [G] ``Aspect``.
-        overdue : intersections whose longest red has run out.
+        ending : [I] ``Ending`` of greens that end now; None: nobody knows.
         """
         before = self._aspect
         self._aspect = aspect.copy()
@@ -108,7 +110,7 @@ class RunEvents:
             self._tell(int(self._due[g]), g, cleared(pedestrian=bool(self._pedestrian[g])))
             self._due[g] = NEVER
         for g in np.flatnonzero(aspect != before).tolist():
-            self._change(time, g, int(before[g]), int(aspect[g]), overdue or set())
+            self._change(time, g, int(before[g]), int(aspect[g]), ending)
 
     def drain(self) -> None:
         """Write a row group where enough events have gathered."""
@@ -122,11 +124,11 @@ class RunEvents:
         finally:
             self._writer.close()
 
-    def _change(self, time: int, g: int, before: int, after: int, overdue: set[int]) -> None:
+    def _change(self, time: int, g: int, before: int, after: int, ending: NDArray[np.uint8] | None) -> None:
         pedestrian = bool(self._pedestrian[g])
         if before >= Aspect.PERMISSIVE and after < Aspect.PERMISSIVE:
-            if not pedestrian and self._ended_by is not None:
-                self._tell(time, g, (Code.MAX_OUT if int(self._place[g]) in overdue else self._ended_by,))
+            if not pedestrian and ending is not None:
+                self._tell(time, g, (ENDINGS[Ending(int(ending[self._place[g]]))],))
             self._tell(time, g, ends(pedestrian=pedestrian, yellow=after == Aspect.YELLOW))
             self._due[g] = time + int(self._clearance[g])
         elif before == Aspect.YELLOW and not pedestrian:  # some programs go from yellow to green

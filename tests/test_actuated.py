@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from citybrain.control.actuated import MAXIMUM_GREEN, Actuated
+from citybrain.decisions import Ending
 from citybrain.state import TrafficState
 from tests.sites import empty_state, lamps_showing, small_site
 
@@ -100,3 +101,19 @@ def test_nothing_new_is_wished_during_a_change() -> None:
     lamps = replace(lamps, changing=np.array([True, False]))
     wish = Actuated(SITE).decide(replace(traffic(queue="w-n>_0"), time=BEGIN), lamps)
     assert wish.plan_row[0, 0] == LEFT
+
+
+def ending(state: TrafficState, shown: int, age: int, controller: Actuated) -> Ending:
+    lamps = lamps_showing(SITE, BEGIN + age, [shown, EAST[0]], BEGIN)
+    told = controller.decide(replace(state, time=BEGIN + age), lamps).ending
+    assert told is not None
+    return Ending(int(told[0]))
+
+
+def test_it_tells_gaps_from_maxima() -> None:
+    controller = Actuated(SITE)
+    rival = traffic(queue="w-w>_0 w-n>_0")
+    assert ending(rival, MAIN, 100, controller) == Ending.FORCED, "no green has ended yet"
+    assert ending(rival, MAIN, 100 + MAXIMUM_GREEN, controller) == Ending.MAXIMUM
+    controller = Actuated(SITE)
+    assert ending(traffic(queue="w-n>_0"), MAIN, 100, controller) == Ending.GAP

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citybrain.cabinet import Cabinet
-from citybrain.decisions import Command, LampState, Rule, Wish
+from citybrain.decisions import Command, Ending, LampState, Rule, Wish
 from citybrain.eventlog.log import Function, read_detectors, read_log
 from citybrain.eventlog.measures import cycles_of, shown_at
 from citybrain.events import Code
@@ -39,9 +39,9 @@ NO_SENSORS = replace(
 )
 
 
-def recorder(folder: Path, ended_by: Code | None = None, sensors: SensorTable | None = None) -> RunEvents:
+def recorder(folder: Path, sensors: SensorTable | None = None) -> RunEvents:
     signals = small_signals()
-    return RunEvents(folder, small_network(), signals, small_timings(), sensors or small_sensors(), ended_by)
+    return RunEvents(folder, small_network(), signals, small_timings(), sensors or small_sensors())
 
 
 def small_timings() -> Timings:
@@ -70,7 +70,7 @@ def command(time: int, aspect: tuple[Aspect, ...], *rules: Rule) -> Command:
 
 def test_a_run_logs_what_a_cabinet_logs_that_shows_the_same(tmp_path: Path) -> None:
     timings = limits(SIGNALS, yellow=np.array([30, 30, 0]), max_red=2000)
-    events = RunEvents(tmp_path, small_network(), SIGNALS, timings, NO_SENSORS, None)
+    events = RunEvents(tmp_path, small_network(), SIGNALS, timings, NO_SENSORS)
     cabinet = Cabinet(plain(), 10_000)
     logged = []
     for time in range(10_000, 10_000 + 5 * CYCLE, 10):
@@ -99,8 +99,19 @@ def test_what_is_shown_can_be_read_from_the_events(
         assert found.tolist() == [aspect[g] == Aspect.PROTECTED for aspect in [(0, 0), *shown, (3, 3)]]
 
 
-def test_greens_are_forced_off_or_maxed_out(tmp_path: Path) -> None:
-    events = recorder(tmp_path, Code.FORCE_OFF)
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (None, Code.FORCE_OFF),
+        (Ending.FORCED, Code.FORCE_OFF),
+        (Ending.GAP, Code.GAP_OUT),
+        (Ending.MAXIMUM, Code.MAX_OUT),
+    ],
+)
+def test_greens_end_as_the_controller_says_or_by_the_longest_red(
+    tmp_path: Path, told: Ending | None, expected: Code
+) -> None:
+    events = recorder(tmp_path)
     rng = generator(1, "events")
     shown = [
         command(0, (Aspect.PROTECTED, Aspect.RED)),
@@ -108,13 +119,14 @@ def test_greens_are_forced_off_or_maxed_out(tmp_path: Path) -> None:
         command(330, (Aspect.RED, Aspect.PROTECTED)),
         command(400, (Aspect.RED, Aspect.YELLOW), Rule.MAXIMUM_RED),
     ]
-    wish = Wish.now(0, np.zeros(1, np.int32))
+    ending = None if told is None else np.array([told], np.uint8)
+    wish = replace(Wish.now(0, np.zeros(1, np.int32)), ending=ending)
     for one in shown:
         events.tick(random_batch(one.time, rng), random_state(one.time, rng), wish, one)
         events.drain()
     events.close()
     ends = [(time, code, phase) for time, code, phase in rows_of(tmp_path) if code in {4, 5, 6}]
-    assert ends == [(300, Code.FORCE_OFF, 1), (400, Code.MAX_OUT, 2)]
+    assert ends == [(300, expected, 1), (400, Code.MAX_OUT, 2)]
 
 
 def test_loops_are_channels_of_their_intersection(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from citybrain.control.stages import is_stage_shown, stage_tables
-from citybrain.decisions import Wish
+from citybrain.decisions import Ending, Wish
 from citybrain.signals import Aspect
 from citybrain.units import TENTHS_PER_SECOND
 
@@ -52,6 +53,7 @@ class Actuated:
         self._group_intersection = np.repeat(np.arange(n), np.diff(site.signals.group_ptr))
         self._position = self._tables.sequence_ptr[:-1].astype(np.int64)
         self._unopposed = np.full(n, np.iinfo(np.int64).min, dtype=np.int64)
+        self._ending = np.full(n, Ending.FORCED, dtype=np.uint8)
 
     def decide(self, state: TrafficState, lamps: LampState) -> Wish:
         """Wish for the stage shown while it is extended or has no rival, else for the next one called."""
@@ -75,8 +77,11 @@ class Actuated:
         self._unopposed = np.where(opposed & shown, np.maximum(self._unopposed, lamps.since), state.time)
         too_long = state.time - self._unopposed >= MAXIMUM_GREEN
         ended = ~shown | (self._old_enough(lamps) & (~extended | too_long))
-        self._position = np.where(opposed & ended & ~lamps.changing, following, self._position)
-        return Wish.now(state.time, tables.sequence_row[self._position])
+        leaving = opposed & ended & ~lamps.changing
+        self._position = np.where(leaving, following, self._position)
+        reason = np.where(extended, Ending.MAXIMUM, Ending.GAP).astype(np.uint8)
+        self._ending = np.where(leaving & shown, reason, self._ending)
+        return replace(Wish.now(state.time, tables.sequence_row[self._position]), ending=self._ending)
 
     def _demand(self, state: TrafficState) -> tuple[BoolArray, BoolArray]:
         """Stop-line lanes that call [A], and those that extend the green that serves them [A]."""

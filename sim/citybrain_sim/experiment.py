@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 from citybrain.clock import stopwatch
 from citybrain.documents import write_json
 from citybrain.errors import PlantError
-from citybrain.events import Code
 from citybrain.measures import Tally, is_gridlocked, measure_trips
 from citybrain.randomness import generator
 from citybrain.records import Recorder
@@ -27,7 +26,7 @@ from citybrain_sim.faults import FaultBench
 from citybrain_sim.incidents import place_block
 from citybrain_sim.manifest import write_manifest
 from citybrain_sim.run_tables import write_event_measures, write_trip_measures
-from citybrain_sim.runs import ORACLE, ORACLE_NOTE, SUMO_CONTROLLERS, RunResult, RunSpec, write_result
+from citybrain_sim.runs import ORACLE, ORACLE_NOTE, RunResult, RunSpec, write_result
 from citybrain_sim.site import (
     Street,
     check_specs,
@@ -57,8 +56,6 @@ LONGEST_RUN_S = 24 * 3600.0
 """A scenario without an end ends with its last vehicle, or after this time [s] where gridlock keeps it from ending."""
 SENSOR_HEALTH = "sensor_health.json"
 """File of a run: what was found of every sensor at the end, and when that changed."""
-ENDS_UNTOLD = ("actuated", *SUMO_CONTROLLERS)
-"""Controllers whose greens end by gaps or maxima, and that do not tell by which. All others force them off."""
 SUMO_PROGRAMS: dict[str, Literal["actuated", "delay_based"]] = {
     "sumo-actuated": "actuated",
     "sumo-delay-based": "delay_based",
@@ -126,10 +123,7 @@ class _Run:
         try:
             self._faults = FaultBench(spec.faults, site.network, self._plant.sensors, begin_s, spec.seed)
             write_manifest(spec, street, self._plant, profile, inputs)
-            ended_by = None if spec.controller in ENDS_UNTOLD else Code.FORCE_OFF
-            self._events = RunEvents(
-                spec.folder, site.network, site.signals, site.timings, self._plant.sensors, ended_by
-            )
+            self._events = RunEvents(spec.folder, site.network, site.signals, site.timings, self._plant.sensors)
             if spec.runs_in_engine:
                 self._recorder = Recorder(spec.folder, site.network, site.signals, self._plant.sensors)
                 self._estimator = make_estimator(street, self._plant.sensors)
