@@ -35,8 +35,8 @@ def movements_section(evidence: Evidence, names: Names | None) -> Markup:
         if rows:
             told = [_told(row, names) for row in rows[:SHOWN]]
             note = (
-                f"{len(rows)} in all, {min(len(rows), SHOWN)} shown. Before and now are mean delays; of 100 vehicles 85 and "
-                f"95 wait at most as long as told. {words.chance(evidence)}"
+                f"{len(rows)} in all, {min(len(rows), SHOWN)} shown. Before and now are mean delays; of 100 vehicles "
+                f"85 and 95 wait at most as long as told. {words.chance(evidence)}"
             )
             parts.append(figure(f"{title} with {subject}", look, html_table(HEAD, told, texts=2), note=note))
     return tag(
