@@ -36,7 +36,7 @@ class Links:
 
 def find_links(network: Network) -> Links:
     """Find every link: the quickest way from an intersection to an approach of another without a signal between."""
-    length, seconds = _roads(network)
+    length, seconds = free_roads(network)
     approach = _approach_roads(network)
     graph = nx.DiGraph()
     graph.add_nodes_from(range(len(length)))
@@ -65,8 +65,8 @@ def find_links(network: Network) -> Links:
     )
 
 
-def _roads(network: Network) -> tuple[FloatArray, FloatArray]:
-    """Length [E, m] and free travel time [E, s] of every road, of its longest lane."""
+def free_roads(network: Network) -> tuple[FloatArray, FloatArray]:
+    """Find length [E, m] and travel time at the speed limit [E, s] of every road, each of its longest lane."""
     length, seconds = np.zeros((2, len(network.edge_id)))
     np.maximum.at(length, network.lane_edge, network.lane_length)
     np.maximum.at(seconds, network.lane_edge, network.lane_length / network.lane_speed)

@@ -23,7 +23,7 @@ import citybrain_scenarios
 from citybrain.delays import level_of_service
 from citybrain.errors import InputError
 from citybrain_api.cli import app
-from citybrain_api.report import pack, schema
+from citybrain_api.report import documents, pack
 from citybrain_api.report.charts import Axis, nice_step
 from citybrain_api.report.evidence import collect
 from citybrain_api.report.markup import Markup, clock_time, join, number, signed, tag
@@ -183,7 +183,7 @@ def test_five_pairs_do(copied: Path, tmp_path: Path) -> None:
 
 def test_json_holds_the_same_as_parquet_and_obeys_its_schema(report: Path) -> None:
     document = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
-    jsonschema.validate(document, schema.json_schema())
+    jsonschema.validate(document, documents.json_schema())
     for name, columns in document["tables"].items():
         found = pq.read_table(report.with_name(f"{report.stem}-data") / f"{name}.parquet")
         for column, values in columns.items():
@@ -420,5 +420,5 @@ def test_ticks_of_a_clock_are_whole_minutes() -> None:
 
 def test_page_and_schema_are_made_from_the_tables() -> None:
     manual = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
-    assert schema.page(manual) == manual
-    assert json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8")) == schema.json_schema()
+    assert documents.page(manual) == manual
+    assert json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8")) == documents.json_schema()

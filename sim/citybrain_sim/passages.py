@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from citybrain.errors import PlantError
+from citybrain.links import free_roads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,14 +39,6 @@ class Passages:
     entry: FloatArray
     leave: FloatArray
     start: FloatArray
-
-
-def free_roads(network: Network) -> tuple[FloatArray, FloatArray]:
-    """Length [E, m] and time at the speed limit [E, s] of every road, of its longest lane."""
-    length, seconds = np.zeros((2, len(network.edge_id)))
-    np.maximum.at(length, network.lane_edge, network.lane_length)
-    np.maximum.at(seconds, network.lane_edge, network.lane_length / network.lane_speed)
-    return length, seconds
 
 
 def read_passages(vehroutes: Path, network: Network, trips: Trips) -> Passages:

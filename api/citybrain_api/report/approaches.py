@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from citybrain.links import find_links
+from citybrain.links import find_links, free_roads
 from citybrain_api.report.schema import table
-from citybrain_sim.passages import free_roads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

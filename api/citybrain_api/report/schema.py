@@ -1,25 +1,12 @@
-"""The tables of a report, with types and units, and the JSON document that holds them all.
-
-``python -m citybrain_api.report.schema docs/report.md docs/report.schema.json`` rewrites the tables in the page and the
-schema.
-"""
+"""The tables of a report, with types and units, in one place: what is drawn and what is written follows them."""
 
 from __future__ import annotations
 
-import json
-import math
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from citybrain.record_tables import Column, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-MARK = "<!-- tables -->"
 
 
 def _text(name: str, meaning: str) -> Column:
@@ -265,79 +252,3 @@ Tables = dict[str, pa.Table]
 def table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
     """Rows as the table of that name."""
     return pa.Table.from_pylist(rows, schema=TABLES[name].schema)
-
-
-def document(about: Mapping[str, Any], tables: Tables) -> dict[str, Any]:
-    """Everything as plain types; NaN becomes None."""
-    return {
-        **about,
-        "tables": {
-            name: {column: _plain(found[column].to_pylist()) for column in found.column_names}
-            for name, found in tables.items()
-        },
-    }
-
-
-def _plain(values: list[Any]) -> list[Any]:
-    return [None if isinstance(v, float) and not math.isfinite(v) else v for v in values]
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of the document: tables as columns of equal length."""
-    kinds = {"double": ["number", "null"], "int32": ["integer"], "string": ["string"], "bool": ["boolean"]}
-    texts = {"type": "array", "items": {"type": "string"}}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Report of runs",
-        "type": "object",
-        "required": ["version", "scenario", "subject", "baseline", "sentences", "warnings", "settings", "tables"],
-        "additionalProperties": False,
-        "properties": {
-            "version": {"type": "string"},
-            "scenario": {"type": "string"},
-            "subject": {"type": "string"},
-            "baseline": {"type": ["string", "null"]},
-            "sentences": texts,
-            "warnings": texts,
-            "settings": {"type": "object", "additionalProperties": {"type": "string"}},
-            "tables": {
-                "type": "object",
-                "required": list(TABLES),
-                "additionalProperties": False,
-                "properties": {
-                    name: {
-                        "type": "object",
-                        "description": f"One entry per row; a row is {about.rows}.",
-                        "required": [column.name for column in about.columns],
-                        "additionalProperties": False,
-                        "properties": {
-                            column.name: {
-                                "type": "array",
-                                "description": column.meaning + (f" [{column.unit}]" if column.unit else ""),
-                                "items": {"type": kinds[str(column.type)]},
-                            }
-                            for column in about.columns
-                        },
-                    }
-                    for name, about in TABLES.items()
-                },
-            },
-        },
-    }
-
-
-def page(text: str) -> str:
-    """Put the description of all tables below the mark of the page."""
-    parts = [text.partition(MARK)[0], MARK, "\n"]
-    for name, about in TABLES.items():
-        parts.append(
-            f"\n### `{name}`\n\nA row is {about.rows}.\n\n| column | type | unit | meaning |\n|---|---|---|---|\n"
-        )
-        parts.extend(f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |\n" for c in about.columns)
-    return "".join(parts)
-
-
-if __name__ == "__main__":
-    manual = Path(sys.argv[1])
-    manual.write_text(page(manual.read_text(encoding="utf-8")), encoding="utf-8")
-    Path(sys.argv[2]).write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import citybrain
 from citybrain.documents import write_json
 from citybrain.errors import InputError
+from citybrain_api.report.documents import document
 from citybrain_api.report.evidence import collect
 from citybrain_api.report.markup import clock_time
 from citybrain_api.report.naming import Names
 from citybrain_api.report.page import render
-from citybrain_api.report.schema import document
 from citybrain_api.report.study import gather
 from citybrain_api.report.words import verdict
 
