@@ -125,6 +125,19 @@ def test_no_second_of_delay_is_lost_between_the_tables(runs: Comparison) -> None
         assert run.delay_s <= run.p85_delay_s <= run.longest_delay_s
 
 
+def test_who_never_came_in_counts_for_the_signal_before_them(place: Path) -> None:
+    config = str(write_street(place / "full"))
+    done = compare([RunSpec(config, "sumo-actuated", seed=1, demand=5.0, out=place / "d")])
+    assert done.failures == ()
+    (run,) = done.runs
+    assert run.not_inserted > 50
+    movements = pq.read_table(Path(run.folder) / "movements.parquet").to_pylist()
+    lost = sum(row["vehicles"] * row["mean_delay"] for row in movements if row["vehicles"])
+    trips = pq.read_table(Path(run.folder) / "trips.parquet")
+    # SUMO does not yet count those as waiting who became due in the last step
+    assert lost == pytest.approx(pc.sum(trips["delay"]).as_py(), rel=1e-3)
+
+
 def test_the_command_tells_of_a_run_as_of_a_log(runs: Comparison) -> None:
     for run in runs.runs:
         done = CliRunner().invoke(app, ["events", run.folder, "--json"])

@@ -38,8 +38,6 @@ VEHROUTES = """<routes>
 <vehicle id="arrived" depart="101.00" arrival="151.00">
  <route edges="w :c_0 e" exitTimes="126.00 128.00 151.00"/><stop busStop="b" started="110.00" ended="114.00"/></vehicle>
 <vehicle id="running" depart="190.00"><route edges="n :c_1 s" exitTimes="-1 -1 -1"/></vehicle>
-<vehicle id="never" depart="121.00"><route edges="w :c_0 e" exitTimes="-1 -1 -1"/></vehicle>
-<vehicle id="due-later" depart="250.00"><route edges="w :c_0 e" exitTimes="-1 -1 -1"/></vehicle>
 </routes>"""
 LENGTHS = {"w": 100.0, "e": 100.0, "n": 100.0, "s": 100.0, ":c_0": 10.0, ":c_1": 10.0}
 WAYS = Ways({name: m / 10.0 for name, m in LENGTHS.items()}, LENGTHS, frozenset({("w", "e"), ("n", "s")}))
@@ -77,8 +75,13 @@ def test_only_finished_walks_are_measured(folder: Path) -> None:
     assert (trips.walker, trips.walk_delay.tolist(), trips.walk_time.tolist()) == (("walked",), [9.0], [50.0])
 
 
+WAITING = {"never": ("w", "e"), "due-later": ("w", "e")}
+
+
 def delays_of(folder: Path) -> dict[tuple[str, str], list[float]]:
-    return read_movement_delays(folder / "vehroutes.xml", WAYS, read_trips(folder / "tripinfo.xml", BEGIN, END), END)
+    return read_movement_delays(
+        folder / "vehroutes.xml", WAYS, read_trips(folder / "tripinfo.xml", BEGIN, END), END, WAITING
+    )
 
 
 def test_every_second_of_delay_belongs_to_the_signal_ahead(folder: Path) -> None:
@@ -105,7 +108,7 @@ def test_delay_between_two_signals_belongs_to_the_second(folder: Path) -> None:
     )
     ways = Ways(WAYS.seconds, WAYS.metres, frozenset({("w", "n"), ("n", "s")}))
     trips = read_trips(folder / "tripinfo.xml", BEGIN, END)
-    delays = read_movement_delays(folder / "vehroutes.xml", ways, trips, END)
+    delays = read_movement_delays(folder / "vehroutes.xml", ways, trips, END, {})
     scale = 21.0 / (9.49 + 1.0 + 10.0 + 1.0 + 5.0)
     assert delays["w", "n"] == pytest.approx([1.0 + 21.0 - scale * 10.49])
     assert delays["n", "s"] == pytest.approx([29.0 - scale * 16.0])
@@ -118,7 +121,7 @@ def test_a_vehicle_inside_the_junction_counts_for_its_signal_alone(folder: Path)
     )
     ways = Ways(WAYS.seconds, WAYS.metres, frozenset({("w", "n"), ("n", "s")}))
     trips = read_trips(folder / "tripinfo.xml", BEGIN, END)
-    delays = read_movement_delays(folder / "vehroutes.xml", ways, trips, END)
+    delays = read_movement_delays(folder / "vehroutes.xml", ways, trips, END, {})
     assert delays == {("w", "n"): pytest.approx([80.0]), ("n", "s"): []}
 
 

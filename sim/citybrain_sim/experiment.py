@@ -119,6 +119,7 @@ class _Run:
         self._engine_time_s = 0.0
         self._balance: PlantProgress | None = None
         self._gridlocked = False
+        self._waiting: dict[str, tuple[str, ...]] = {}
         self.end_s = begin_s
         try:
             self._faults = FaultBench(spec.faults, site.network, self._plant.sensors, begin_s, spec.seed)
@@ -155,6 +156,7 @@ class _Run:
                     self._look(on_progress)
             self._balance = self._plant.progress()
             self._gridlocked = is_gridlocked(self._plant.standing())
+            self._waiting = self._plant.waiting()
             if self._estimator is not None:
                 sensors = self._estimator.opinion().documents()
                 health = {"sensors": sensors, "changes": self._estimator.changes()}
@@ -179,7 +181,8 @@ class _Run:
         trips = read_trips(folder / "tripinfo.xml", begin_s, self.end_s)
         measures = measure_trips(trips, self.end_s - begin_s)
         self._check_balance(measures)
-        write_trip_measures(folder, self._street.config.net_file, self._street.site.network, trips, self.end_s)
+        street = self._street
+        write_trip_measures(folder, street.config.net_file, street.site.network, trips, self.end_s, self._waiting)
         write_event_measures(folder)
         return RunResult(
             scenario=spec.scenario_label,

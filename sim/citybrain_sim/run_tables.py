@@ -17,6 +17,7 @@ from citybrain_sim.sumo_net_file import read_net_file
 from citybrain_sim.trips import Ways, read_movement_delays
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from citybrain.measures import Trips
@@ -35,7 +36,14 @@ def write_event_measures(folder: Path) -> None:
         _write(folder, name, tables[name])
 
 
-def write_trip_measures(folder: Path, net_file: Path, network: Network, trips: Trips, end_s: float) -> None:
+def write_trip_measures(
+    folder: Path,
+    net_file: Path,
+    network: Network,
+    trips: Trips,
+    end_s: float,
+    waiting: Mapping[str, Sequence[str]],
+) -> None:
     """Write what became of every traveller, and the control delay of movements, approaches and intersections.
 
     Parameters
@@ -44,12 +52,14 @@ def write_trip_measures(folder: Path, net_file: Path, network: Network, trips: T
     network : the same as the engine has it.
     trips : of the run.
     end_s : end of the window [s].
+    waiting : vehicles that never came in, and the roads that they meant to take.
     """
     _write(folder, "trips", _trip_table(trips))
     walkers = {"person": list(trips.walker), "delay": trips.walk_delay, "walking_time": trips.walk_time}
     _write(folder, "walkers", pa.table(walkers, schema=TRIP_TABLES["walkers"].schema))
     owner = _signalised(network)
-    delays = read_movement_delays(folder / "vehroutes.xml", _ways(net_file, frozenset(owner)), trips, end_s)
+    ways = _ways(net_file, frozenset(owner))
+    delays = read_movement_delays(folder / "vehroutes.xml", ways, trips, end_s, waiting)
     rows: dict[str, list[dict[str, Any]]] = {"movements": [], "approaches": [], "intersections": []}
     by_road: dict[tuple[str, str], list[float]] = {}
     by_place: dict[str, list[float]] = {name: [] for name in network.intersection_id}

@@ -267,6 +267,12 @@ class SumoPlant:
         """Tell what became of the vehicle that was to break down; None where none was to."""
         return None if self._breakdown is None else self._breakdown.document()
 
+    def waiting(self) -> dict[str, tuple[str, ...]]:
+        """Ask SUMO who is due and waits to be inserted, and for the roads that they mean to take."""
+        with self._session.talking():
+            api = self._session.api
+            return {name: tuple(api.vehicle.getRoute(name)) for name in api.simulation.getPendingVehicles()}
+
     def close(self) -> None:
         """See :meth:`citybrain_sim.plant.Plant.close`."""
         self._closed = True

@@ -23,7 +23,7 @@ from citybrain.errors import PlantError
 from citybrain.measures import POLLUTANTS, TripEnd, Trips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 SUMO_POLLUTANTS = ("CO2_abs", "CO_abs", "HC_abs", "NOx_abs", "PMx_abs", "fuel_abs")
@@ -138,7 +138,9 @@ class Ways:
     signalised: frozenset[Pair]
 
 
-def read_movement_delays(vehroutes: Path, ways: Ways, trips: Trips, end_s: float) -> dict[Pair, list[float]]:
+def read_movement_delays(
+    vehroutes: Path, ways: Ways, trips: Trips, end_s: float, waiting: Mapping[str, Sequence[str]]
+) -> dict[Pair, list[float]]:
     """Share out every vehicle's control delay over the signals on its way.
 
     To a signal belongs what a vehicle loses from where it left the signal before, or from where it was due to be
@@ -152,6 +154,7 @@ def read_movement_delays(vehroutes: Path, ways: Ways, trips: Trips, end_s: float
     vehroutes : written with ``--vehroute-output.exit-times``, ``.internal`` and ``.write-unfinished``.
     trips : of the same run.
     end_s : end of the window [s].
+    waiting : vehicles that never came in, and the roads that they meant to take: SUMO does not write those.
 
     Returns
     -------
@@ -172,6 +175,9 @@ def read_movement_delays(vehroutes: Path, ways: Ways, trips: Trips, end_s: float
             edges = routes[-1].get("edges", "").split()
             losses = _losses(element, routes[-1], edges, ways, trips, v, end_s)
             _share_out(edges, losses, float(trips.outside[v]), ways.signalised, delays)
+    for name, roads in waiting.items():
+        if (v := row.get(name, -1)) >= 0:
+            _share_out(list(roads), [], float(trips.outside[v]), ways.signalised, delays)
     return delays
 
 
@@ -179,8 +185,6 @@ def _losses(
     vehicle: ET.Element, route: ET.Element, edges: list[str], ways: Ways, trips: Trips, v: int, end_s: float
 ) -> list[float]:
     """Time lost on every road and part of a junction that a vehicle came to, in order [s]."""
-    if trips.end[v] == TripEnd.NOT_INSERTED:
-        return []
     exits = [float(x) for x in route.get("exitTimes", "").split()]
     passed = next((k for k, leave in enumerate(exits) if leave < 0), len(exits))
     took = np.diff([trips.depart[v], *exits[:passed]])
