@@ -207,7 +207,7 @@ def test_an_intersection_tells_plan_reasons_estimates_and_sensors(twin: Twin, wa
     lanes = network.approach_ptr[1] - network.approach_ptr[0]
     assert page.locator(".scroll tbody tr").count() == lanes
     page.get_by_role("button", name="What was rejected?").click()
-    page.get_by_text("best other").wait_for()
+    page.get_by_text("In force at").wait_for()
     assert watched.complaints == []
 
 

@@ -117,7 +117,7 @@ export class Corridor {
     const free = this.stops.reduce((sum, stop) => sum + stop.onward, 0) / 10;
     this.explain(
       `${street.ids[from]} to ${street.ids[to]}: ${Math.round(at)} m, ${Math.round(free)} s at the speed limit. ` +
-        "Lines: signals of the through movement. Shades: where its greens reach at the speed limit. Dark: queues of the longest lane.",
+        "Lines: signals of the through movement. Shades: where its greens reach at the speed limit. Below a line: its longest queue.",
     );
     this.canvas.setAttribute("aria-label", `Time and space from ${street.ids[from]} to ${street.ids[to]}`);
     this.draw();

@@ -13,6 +13,7 @@ export class List {
   private readonly note = h("p", { class: "note" });
   private readonly search = h("input", { type: "search", placeholder: "Find by name", "aria-label": "Find an intersection by name", oninput: () => this.fill() });
   private filledAt = 0;
+  private told: { i: number; row: HTMLElement }[] = [];
 
   constructor(
     private readonly street: Street,
@@ -32,10 +33,15 @@ export class List {
   }
 
   refresh(): void {
-    // Rows do not change places under somebody's hand.
-    const held = this.rows.matches(":hover, :focus-within");
-    if (held || performance.now() - this.filledAt < EVERY_MS) return;
-    this.fill();
+    if (performance.now() - this.filledAt < EVERY_MS) return;
+    // Rows do not change places under somebody's hand; their figures do.
+    if (this.rows.matches(":hover, :focus-within")) this.retell();
+    else this.fill();
+  }
+
+  private retell(): void {
+    this.filledAt = performance.now();
+    for (const { i, row } of this.told) row.replaceChildren(...this.parts(i, row));
   }
 
   private fill(): void {
@@ -48,16 +54,21 @@ export class List {
       .sort((a, b) => b.queue - a.queue || a.i - b.i);
     const told = found.length > MOST ? `${found.length} found, those ${MOST} with the longest queues` : `${found.length} in all, the longest queue first`;
     this.note.textContent = told;
-    this.rows.replaceChildren(...found.slice(0, MOST).map(({ id, i, queue }) => this.row(id, i, queue)));
+    this.told = found.slice(0, MOST).map(({ i }) => ({ i, row: h("button", { onclick: () => this.picked(i) }) }));
+    this.retell();
+    this.rows.replaceChildren(...this.told.map(({ row }) => h("li", {}, row)));
   }
 
-  private row(id: string, i: number, queue: number): HTMLElement {
-    const number = this.state.places.m[i];
-    const kind = this.recorded ? "" : number & SILENT ? "bad" : number === 1 ? "good" : "odd";
-    const mode = (this.modes[number & ~SILENT] ?? "unknown").replaceAll("_", " ");
-    const dot = h("span", { class: `dot ${kind}`, title: this.recorded ? "" : mode });
-    const text = h("span", { class: "queue" }, `${figure(queue)} m`);
-    const label = `${id}, ${this.recorded ? "" : mode + ", "}longest queue ${figure(queue)} metres`;
-    return h("li", {}, h("button", { onclick: () => this.picked(i), "aria-label": label }, dot, h("span", { class: "name" }, id), text));
+  /** What stands in the row of an intersection; its label for those who hear it is set too. */
+  private parts(i: number, row: HTMLElement): HTMLElement[] {
+    const { street, state, recorded } = this;
+    const number = state.places.m[i];
+    const kind = recorded ? "" : number & SILENT ? "bad" : number === 1 ? "good" : "odd";
+    const mode = recorded ? "" : (this.modes[number & ~SILENT] ?? "unknown").replaceAll("_", " ");
+    const queue = figure(longestQueue(street, state, i));
+    const words = [street.ids[i], mode, `longest queue ${queue} metres`];
+    row.setAttribute("aria-label", words.filter(Boolean).join(", "));
+    const dot = h("span", { class: `dot ${kind}`, title: mode });
+    return [dot, h("span", { class: "name" }, street.ids[i]), h("span", { class: "queue" }, `${queue} m`)];
   }
 }

@@ -66,7 +66,11 @@ class Page {
     document.body.replaceChildren(this.header(), h("main", {}, h("div", { id: "stage" }, canvas, this.legend), this.side, this.dock));
     this.showLegend();
     addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.escape();
+      if (event.key !== "Escape") return;
+      const { target } = event;
+      // Out of a field first: nobody loses what they have typed.
+      if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement) target.blur();
+      else this.escape();
     });
   }
 

@@ -1,9 +1,11 @@
 // The map: roads by congestion, queues, lamps. From afar one line per road out of cached paths; from near every lane.
 import { Camera } from "./camera";
 import { brush, fitCanvas } from "./dom";
+import { FarRoads, LEVELS, levelColours } from "./far";
 import { FULL, SILENT, type State } from "./frames";
+import { ring, stroke, way } from "./pen";
 import type { Street } from "./street";
-import { onTheme, palette, theme, type Colours } from "./theme";
+import { onTheme, palette, type Colours } from "./theme";
 
 /** From this scale on lanes are drawn, and from the next the ways through the junctions [px/m]. */
 const LANES_FROM = 0.5;
@@ -13,9 +15,6 @@ const PICK_RADIUS = 26;
 const EASE = 0.16;
 const FRAME_MS = 1000 / 30;
 const LARGEST_INDEX = 20;
-/** So much beyond every edge is painted of the roads from afar, as a share of width and height. */
-const MARGIN = 0.25;
-const SETTLED_MS = 250;
 
 export type Colouring = "index" | "fill" | "confidence";
 /** Limits of the levels, as the engine has them; the first place is for what is not known. */
@@ -24,7 +23,6 @@ const LIMITS: Record<Colouring, number[]> = {
   fill: [0.25, 0.5, 0.75],
   confidence: [0.25, 0.5, 0.75],
 };
-const LEVELS = 4;
 
 export class MapView {
   readonly canvas: HTMLCanvasElement;
@@ -36,11 +34,7 @@ export class MapView {
   frames = 0;
   private readonly length: Float32Array;
   private readonly bucket: Uint8Array;
-  private readonly middle: Int32Array;
-  private paths: (Path2D | null)[] = [];
-  private pathsOf = "";
-  private readonly layer = { canvas: document.createElement("canvas"), of: "", x: 0, y: 0, scale: 1, painted: 0 };
-  private settling = 0;
+  private readonly far: FarRoads;
   private drawn = 0;
   private asked = false;
 
@@ -53,7 +47,7 @@ export class MapView {
     this.canvas = canvas;
     this.length = new Float32Array(street.nLanes);
     this.bucket = new Uint8Array(street.roads.length);
-    this.middle = Int32Array.from(street.roadLanes, (lanes) => lanes[lanes.length >> 1] ?? -1);
+    this.far = new FarRoads(street, this.bucket, this.length, () => this.ask());
     const pick = (x: number, y: number) => this.picked(this.near(x, y));
     this.camera = new Camera(canvas, street.box, () => this.ask(), pick, (x, y) => this.hover(x, y));
     fitCanvas(canvas, (width, height) => this.camera.resize(width, height));
@@ -105,7 +99,9 @@ export class MapView {
     context.fillStyle = colours.paper;
     context.fillRect(0, 0, camera.width, camera.height);
     this.sort();
-    if (camera.scale < LANES_FROM) this.drawRoads(context, colours);
+    if (camera.scale < LANES_FROM) {
+      this.far.draw(context, colours, camera, `${this.colouring} ${this.state.t} ${this.state.roadsVersion}`);
+    }
     else {
       context.save();
       context.translate(camera.width / 2, camera.height / 2);
@@ -143,82 +139,6 @@ export class MapView {
     }
   }
 
-  private levels(colours: Colours): string[] {
-    return [colours.unknown, colours.smooth, colours.slow, colours.congested, colours.severe];
-  }
-
-  /** From afar: the roads as they were painted last, as long as that will do. */
-  private drawRoads(context: CanvasRenderingContext2D, colours: Colours): void {
-    const { camera, layer } = this;
-    this.refreshPaths();
-    const now = performance.now();
-    const near = Math.abs(camera.x - layer.x) * layer.scale < camera.width * MARGIN;
-    const inside = near && Math.abs(camera.y - layer.y) * layer.scale < camera.height * MARGIN;
-    const same = layer.of === `${this.pathsOf} ${theme()} ${camera.width} ${camera.height} ${devicePixelRatio}`;
-    if (!same || (!(inside && layer.scale === camera.scale) && now - layer.painted > SETTLED_MS)) this.paint(colours, now);
-    else if (!inside || layer.scale !== camera.scale) this.settle();
-    const zoom = camera.scale / layer.scale;
-    const wide = camera.width * (1 + 2 * MARGIN) * zoom;
-    const high = camera.height * (1 + 2 * MARGIN) * zoom;
-    context.drawImage(layer.canvas, camera.screenX(layer.x) - wide / 2, camera.screenY(layer.y) - high / 2, wide, high);
-  }
-
-  /** Have the roads painted anew when the map has come to rest, or after a while on the way. */
-  private settle(): void {
-    clearTimeout(this.settling);
-    this.settling = setTimeout(() => this.ask(), SETTLED_MS + 20);
-  }
-
-  /** Paint the roads, and what lies a little beyond the edges, to be moved about. */
-  private paint(colours: Colours, now: number): void {
-    const { camera, layer } = this;
-    const { scale } = camera;
-    const wide = camera.width * (1 + 2 * MARGIN);
-    const high = camera.height * (1 + 2 * MARGIN);
-    layer.canvas.width = Math.ceil(wide * devicePixelRatio);
-    layer.canvas.height = Math.ceil(high * devicePixelRatio);
-    const context = brush(layer.canvas);
-    Object.assign(layer, { x: camera.x, y: camera.y, scale, painted: now });
-    layer.of = `${this.pathsOf} ${theme()} ${camera.width} ${camera.height} ${devicePixelRatio}`;
-    context.translate(wide / 2, high / 2);
-    context.scale(scale, scale);
-    context.translate(-camera.x, -camera.y);
-    context.lineJoin = "bevel";
-    const width = Math.max(1.1, Math.min(4, scale * 10)) / scale;
-    this.levels(colours).forEach((colour, level) => {
-      const path = this.paths[level];
-      if (!path) return;
-      context.strokeStyle = colour;
-      context.lineWidth = level > 1 ? width * 1.25 : width;
-      context.stroke(path);
-    });
-    const queues = this.paths[LEVELS + 1];
-    if (queues) {
-      context.strokeStyle = colours.queue;
-      context.lineWidth = width * 0.6;
-      context.stroke(queues);
-    }
-  }
-
-  /** Roads by level and all queues as paths in metres; made anew only when a frame has changed them. */
-  private refreshPaths(): void {
-    const { state, street, bucket, middle } = this;
-    const key = `${this.colouring} ${state.t} ${state.roadsVersion}`;
-    if (key === this.pathsOf) return;
-    this.pathsOf = key;
-    this.paths = new Array<Path2D | null>(LEVELS + 2).fill(null);
-    for (let road = 0; road < bucket.length; road++) {
-      if (middle[road] >= 0) trace((this.paths[bucket[road]] ??= new Path2D()), street, middle[road], Infinity);
-    }
-    const queues = new Path2D();
-    for (let road = 0; road < bucket.length; road++) {
-      let longest = 0;
-      for (const lane of street.roadLanes[road]) longest = Math.max(longest, this.length[lane]);
-      if (longest > 4) trace(queues, street, middle[road], longest);
-    }
-    this.paths[LEVELS + 1] = queues;
-  }
-
   /** All ways through the junctions in sight, as one grey floor under the lamps. */
   private drawFloor(context: CanvasRenderingContext2D, seen: number[]): void {
     const { street } = this;
@@ -236,7 +156,7 @@ export class MapView {
     context.strokeStyle = colours.road;
     this.drawFloor(context, seen);
     stroke(context, street, seen, () => Infinity);
-    const levels = this.levels(colours);
+    const levels = levelColours(colours);
     context.lineWidth = width * 0.86;
     for (let level = 0; level <= LEVELS; level++) {
       context.strokeStyle = levels[level];
@@ -416,70 +336,4 @@ export class MapView {
     this.canvas.classList.toggle("pointing", found >= 0);
     this.ask();
   }
-}
-
-/** The way of a movement through its junction, as a curve that leaves and enters along the lanes. */
-function way(context: CanvasRenderingContext2D, street: Street, movement: number): void {
-  const a = street.end(street.movements.from[movement]);
-  const b = street.begin(street.movements.to[movement]);
-  if (!a || !b) return;
-  const reach = Math.hypot(b[0] - a[0], b[1] - a[1]) / 2.2;
-  context.moveTo(a[0], a[1]);
-  context.bezierCurveTo(
-    a[0] + a[2] * reach, a[1] + a[3] * reach, b[0] - b[2] * reach, b[1] - b[3] * reach, b[0], b[1],
-  );
-}
-
-interface Pen {
-  moveTo(x: number, y: number): void;
-  lineTo(x: number, y: number): void;
-}
-
-/** Trace the last metres of a lane, from its end backwards. */
-function trace(pen: Pen, street: Street, lane: number, metres: number): void {
-  const { ptr, xy, toEnd } = street;
-  const a = ptr[lane];
-  let p = ptr[lane + 1] - 1;
-  if (p <= a) return;
-  pen.moveTo(xy[2 * p], xy[2 * p + 1]);
-  for (p--; p >= a; p--) {
-    if (toEnd[p] <= metres) {
-      pen.lineTo(xy[2 * p], xy[2 * p + 1]);
-      continue;
-    }
-    const part = (metres - toEnd[p + 1]) / (toEnd[p] - toEnd[p + 1]);
-    pen.lineTo(
-      xy[2 * p + 2] + part * (xy[2 * p] - xy[2 * p + 2]),
-      xy[2 * p + 3] + part * (xy[2 * p + 1] - xy[2 * p + 3]),
-    );
-    return;
-  }
-}
-
-function stroke(
-  context: CanvasRenderingContext2D,
-  street: Street,
-  lanes: number[],
-  metres: (lane: number) => number,
-): void {
-  context.beginPath();
-  for (const lane of lanes) trace(context, street, lane, metres(lane));
-  context.stroke();
-}
-
-function ring(
-  context: CanvasRenderingContext2D,
-  [x, y]: [number, number],
-  radius: number,
-  colour: string,
-  width: number,
-  dash: number[] = [],
-): void {
-  context.beginPath();
-  context.arc(x, y, radius, 0, 2 * Math.PI);
-  context.setLineDash(dash);
-  context.strokeStyle = colour;
-  context.lineWidth = width;
-  context.stroke();
-  context.setLineDash([]);
 }

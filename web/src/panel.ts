@@ -1,21 +1,12 @@
 // One intersection: what it shows and will show, why, what is believed and how surely, sensors, history, and overrides.
-import { figure, h, timeText } from "./dom";
+import { h, timeText } from "./dom";
 import { FULL, SILENT, type State } from "./frames";
 import { overrideForm } from "./override";
 import type { ControllerData, Plan } from "./plans";
 import { about, ask, Refused } from "./service";
 import type { Street } from "./street";
+import { courseTable, laneTable, list, planTable, type Explanation, type Lane } from "./tables";
 import { Timeline } from "./timeline";
-
-export interface Lane {
-  lane: string;
-  vehicles: number;
-  queue: number;
-  back_of_queue_m: number;
-  flow: number;
-  confidence: number;
-  age_s: number | null;
-}
 
 /** What is believed of an intersection; in a recorded run also the controller's wish and what the guard bent. */
 interface Found {
@@ -44,19 +35,6 @@ export interface Override {
   who: string;
   why: string;
   until: number;
-}
-
-interface Explanation {
-  cost: Option | null;
-  rejected: Option | null;
-  pattern: Option | null;
-  missing: string | null;
-  constraint: string | null;
-}
-
-interface Option {
-  name: string;
-  cost_tenths: number;
 }
 
 const SLOW_EVERY_MS = 5000;
@@ -118,6 +96,7 @@ export class Panel {
       plan,
       h("h3", {}, "Why"),
       why,
+      ...(live ? [this.rejected(id)] : []),
       h("h3", {}, "Estimates"),
       lanes,
       ...(live ? [h("h3", {}, "Sensors"), sensors] : []),
@@ -223,9 +202,6 @@ export class Panel {
   }
 
   private showWhy(plan: Plan): void {
-    const key = `${plan.seq}`;
-    if (this.parts.why.dataset.key === key && this.parts.why.childElementCount) return;
-    this.parts.why.dataset.key = key;
     const reasons = plan.why.map((reason) =>
       h(
         "li",
@@ -235,30 +211,25 @@ export class Panel {
         reason.constraint ? h("span", { class: "badge" }, `bound by ${reason.constraint.replaceAll("_", " ")}`) : "",
       ),
     );
-    const more = h("div");
-    const button = h("button", { onclick: () => void this.explain(button, more, plan.made_at) }, "What was rejected?");
-    this.parts.why.replaceChildren(h("ul", { class: "reasons" }, ...reasons), ...(this.recorded ? [] : [button, more]));
+    this.parts.why.replaceChildren(h("ul", { class: "reasons" }, ...reasons));
   }
 
-  private async explain(button: HTMLButtonElement, into: HTMLElement, made: number): Promise<void> {
+  /** A button that has the present decision worked out again; what comes of it stays while plans come and go. */
+  private rejected(id: string): HTMLElement {
+    const into = h("div");
+    const button = h("button", { onclick: () => void this.explain(id, button, into) }, "What was rejected?");
+    return h("div", {}, button, into);
+  }
+
+  private async explain(id: string, button: HTMLButtonElement, into: HTMLElement): Promise<void> {
+    const time = this.state.t;
     button.disabled = true;
     into.replaceChildren(h("p", { class: "note" }, "The decision is being worked out again …"));
-    const id = encodeURIComponent(this.street.ids[this.intersection]);
     try {
-      const told = await ask<Explanation>(`/v1/ledger/explain?intersection=${id}&time=${this.state.t}`);
-      const row = (label: string, option: Option | null) =>
-        option && h("tr", {}, h("th", {}, label), h("td", {}, option.name), h("td", {}, figure(option.cost_tenths / 10, 1)));
-      into.replaceChildren(
-        told.cost
-          ? h(
-              "table",
-              { class: "figures" },
-              h("thead", {}, h("tr", {}, h("th", {}, "course"), h("th", {}, "stages"), h("th", {}, "waiting [veh s]"))),
-              h("tbody", {}, row("chosen", told.cost), row("best other", told.rejected), row("fixed", told.pattern)),
-            )
-          : h("p", { class: "note" }, told.missing ?? "There is nothing to compare."),
-        h("p", { class: "note" }, `Decision of ${timeText(made)}; waiting over the 40 s that follow, and what serving the rest costs.`),
-      );
+      const told = await ask<Explanation>(`/v1/ledger/explain?intersection=${encodeURIComponent(id)}&time=${time}`);
+      const note = `In force at ${timeText(time)}; waiting over the 40 s after it was made, and what serving the rest costs.`;
+      const table = told.cost ? courseTable(told) : h("p", { class: "note" }, told.missing ?? "There is nothing to compare.");
+      into.replaceChildren(table, h("p", { class: "note" }, note));
     } catch (error) {
       into.replaceChildren(h("p", { class: "note bad" }, error instanceof Refused ? error.message : "the service does not answer"));
     } finally {
@@ -319,45 +290,6 @@ export function longestQueue(street: Street, state: State, intersection: number)
 function recordedData(street: Street, intersection: number): ControllerData {
   const stages = street.stages[intersection].map((aspects, stage) => ({ stage, aspects }));
   return { groups: [], intergreen: [], stages, patterns: [] };
-}
-
-function laneTable(lanes: Lane[]): HTMLElement {
-  const rows = lanes.map((lane) =>
-    h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, lane.lane),
-      h("td", {}, figure(lane.vehicles, 1)),
-      h("td", {}, figure(lane.queue, 1)),
-      h("td", {}, figure(lane.back_of_queue_m)),
-      h("td", {}, figure(lane.flow * 3600)),
-      h("td", {}, sureness(lane.confidence)),
-      h("td", {}, lane.age_s === null ? "never" : figure(lane.age_s)),
-    ),
-  );
-  const heads = ["lane", "veh", "queued", "back [m]", "flow [veh/h]", "confidence", "age [s]"];
-  const head = h("thead", {}, h("tr", {}, ...heads.map((text) => h("th", { scope: "col" }, text))));
-  return h("table", { class: "figures" }, head, h("tbody", {}, ...rows));
-}
-
-function sureness(confidence: number): HTMLElement {
-  const level = h("b");
-  level.style.width = `${Math.round(100 * confidence)}%`;
-  return h("span", { class: "sure" }, h("i", {}, level), `${Math.round(100 * confidence)} %`);
-}
-
-function planTable(plans: Plan[]): HTMLElement {
-  if (!plans.length) return h("p", { class: "note" }, "None yet.");
-  const rows = plans.map((plan) => {
-    const stages = plan.body.schedule?.stages.map((s) => s.stage).join(" → ") ?? "pattern";
-    return h("tr", {}, h("th", { scope: "row" }, String(plan.seq)), h("td", {}, timeText(plan.made_at)), h("td", {}, stages), h("td", {}, plan.author.name));
-  });
-  const head = h("thead", {}, h("tr", {}, ...["plan", "made", "stages", "by"].map((text) => h("th", { scope: "col" }, text))));
-  return h("table", { class: "figures" }, head, h("tbody", {}, ...rows));
-}
-
-function list(lines: string[], empty: string): HTMLElement {
-  return lines.length ? h("ul", { class: "reasons" }, ...lines.map((line) => h("li", {}, line))) : h("p", { class: "note" }, empty);
 }
 
 /** What was asked for, or null where the service has none or does not answer; the header tells of the latter. */

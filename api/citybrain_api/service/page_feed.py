@@ -1,6 +1,7 @@
 """What the page is told while it is open: the past of the city's figures once, then every tick as a frame.
 
-One frame is made per tick, however many watch. Someone who has missed a frame gets the next one whole.
+One frame is made per tick, however many watch, and none where nobody does. Someone who has missed a frame gets the next
+one whole.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ class PageFeed:
         self._samples: deque[tuple[int, float, float]] = deque(maxlen=HOURS * 36_000 // SAMPLE_EVERY)
         self._minutes: deque[dict[str, Any]] = deque(maxlen=HOURS * 60)
         self._frame: Frame | None = None
+        self._made = self._watchers = self._seen = 0
         self._news = asyncio.Event()
+        self._making = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -71,40 +74,58 @@ class PageFeed:
         service, told = self._service, -1
         yield event("hello", json.dumps(hello))
         yield event("past", json.dumps({"samples": list(self._samples), "minutes": list(self._minutes)}))
-        while not service.bell.closing:
-            news, frame = self._news, self._frame
-            if frame is not None and frame.number != told:
-                yield event("frame", frame.change if frame.number == told + 1 and told >= 0 else frame.whole)
-                told = frame.number
-            if not await wait(news, service.settings.keep_alive_s):
-                yield NOTHING
+        self._watchers += 1
+        try:
+            await self._look()
+            while not service.bell.closing:
+                news, frame = self._news, self._frame
+                if frame is not None and frame.number != told:
+                    yield event("frame", frame.change if frame.number == told + 1 else frame.whole)
+                    told = frame.number
+                if not await wait(news, service.settings.keep_alive_s):
+                    yield NOTHING
+        finally:
+            self._watchers -= 1
 
     async def _watch(self) -> None:
-        """Make a frame of every tick, and wake the readers."""
+        """Look at every tick, and wake the readers."""
         service = self._service
         with service.bell.listen(EVERYWHERE) as bell:
             while not service.bell.closing:
-                snapshot = service.live.snapshot()
-                if snapshot is not None and (self._frame is None or snapshot.time != self._frame.picture.time):
-                    self._frame = await run_in_threadpool(self._next, snapshot)
-                    self._wake()
+                try:
+                    await self._look()
+                except Exception:  # one tick that cannot be shown must not end the page for good
+                    service.log.exception("page", effect="this tick is not shown")
                 bell.clear()
                 await wait(bell, service.settings.stream_s)
         self._wake()
+
+    async def _look(self) -> None:
+        """Remember a new tick, and make a frame of it where somebody watches."""
+        async with self._making:
+            snapshot = self._service.live.snapshot()
+            if snapshot is None:
+                return
+            if snapshot.time != self._seen:
+                self._seen = snapshot.time
+                self._remember(snapshot)
+            if not self._watchers:
+                self._frame = None
+            elif self._frame is None or snapshot.time != self._frame.picture.time:
+                before = None if self._frame is None else self._frame.picture
+                picture = await run_in_threadpool(self._picture, snapshot)
+                self._made += 1
+                self._frame = Frame(self._made, picture, before)
+                self._wake()
 
     def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
-    def _next(self, snapshot: Snapshot) -> Frame:
-        before = self._frame
-        picture = self._picture(snapshot)
-        self._remember(picture, snapshot)
-        return Frame(0, picture, None) if before is None else Frame(before.number + 1, picture, before.picture)
-
     def _picture(self, snapshot: Snapshot) -> Picture:
         state, service = snapshot.state, self._service
         modes = [self._mode.get(mode, 0) + (0 if alive else SILENT) for mode, alive in _cabinets(snapshot)]
+        vehicles, queue = _sums(snapshot)
         no_index = np.zeros(self._roads, dtype=np.uint8)
         return Picture(
             snapshot.time,
@@ -117,8 +138,8 @@ class PageFeed:
                 "x": no_index if snapshot.city is None else index_places(snapshot.city.roads),
             },
             {
-                "vehicles": round(float(state.vehicles.sum()), 1),
-                "queue": round(float(state.queue.sum()), 1),
+                "vehicles": vehicles,
+                "queue": queue,
                 "confidence": round(float(np.average(state.confidence, weights=self._length)), 3),
                 "alive": sum(snapshot.alive),
                 "plans": service.views.plans_in_force(),
@@ -131,11 +152,18 @@ class PageFeed:
             },
         )
 
-    def _remember(self, picture: Picture, snapshot: Snapshot) -> None:
-        if not self._samples or picture.time - self._samples[-1][0] >= SAMPLE_EVERY:
-            self._samples.append((picture.time, picture.rest["vehicles"], picture.rest["queue"]))
+    def _remember(self, snapshot: Snapshot) -> None:
+        if not self._samples or snapshot.time - self._samples[-1][0] >= SAMPLE_EVERY:
+            vehicles, queue = _sums(snapshot)
+            self._samples.append((snapshot.time, vehicles, queue))
         if snapshot.city is not None and (not self._minutes or self._minutes[-1]["t"] != snapshot.city.time):
             self._minutes.append(_minute(snapshot.city))
+
+
+def _sums(snapshot: Snapshot) -> tuple[float, float]:
+    """Vehicles on all lanes, and those in queues."""
+    state = snapshot.state
+    return round(float(state.vehicles.sum()), 1), round(float(state.queue.sum()), 1)
 
 
 def _cabinets(snapshot: Snapshot) -> zip[tuple[str, bool]]:
