@@ -79,10 +79,10 @@ def _commands(run: RunFolder, site: Site) -> dict[int, list[dict[str, Any]]]:
 
 
 def _stretches(told: list[Any], times: list[float]) -> list[tuple[Any, float, float]]:
-    """(value, begin, end) of every stretch with the same value; ``times`` has the end of the last one behind."""
+    """(value, begin, end) of every stretch with the same value that lasts; ``times`` has the last one's end behind."""
     begins = [k for k in range(len(told)) if k == 0 or told[k] != told[k - 1]]
     ends = [*begins[1:], len(told)]
-    return [(told[b], times[b], times[e]) for b, e in zip(begins, ends, strict=True)]
+    return [(told[b], times[b], times[e]) for b, e in zip(begins, ends, strict=True) if times[e] > times[b]]
 
 
 def choice_rows(label: str, run: RunFolder, site: Site) -> list[dict[str, Any]]:
