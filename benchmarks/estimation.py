@@ -1,8 +1,8 @@
 """How well the estimator sees, against SUMO's truth, per map and sensor layout; writes docs/results-sensing.md.
 
 ``python -m benchmarks.estimation [MAPS] [--sensors default,loops,camera]``. Every map is simulated once, with its own
-fixed plan (long queues, and the same street for every layout) and the sensors of ``default``; ``loops`` and ``camera``
-get their part of the same rows. Finished maps and layouts are kept in runs/estimation and not run again.
+fixed plan (long queues, and the same street for every layout) and sensors of all kinds; every layout gets its part of
+the same rows. Finished maps and layouts are kept in runs/estimation and not run again.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.estimation_measures import HORIZONS, LEARNING, WARM_UP, Told, compare
-from benchmarks.estimation_page import write_page
+from benchmarks.estimation_page import LAYOUTS, write_page
 from benchmarks.estimation_truth import Truth, Witness
 from citybrain.clock import stopwatch
 from citybrain.control.registry import make_controller
 from citybrain.estimation import LaneEstimator
 from citybrain.guard import LampGuard
 from citybrain.network import csr
-from citybrain.observations import ObservationBatch, SensorKind, SensorTable
+from citybrain.observations import ObservationBatch, SensorTable
 from citybrain.randomness import generator
 from citybrain.units import to_tenths
 from citybrain_sim.runs import RunSpec
 from citybrain_sim.scenarios import list_scenarios
-from citybrain_sim.sensors import load_sensor_profile
+from citybrain_sim.sensors import load_sensor_profile, place
 from citybrain_sim.site import open_street
 from citybrain_sim.sumo_plant import SumoOptions, SumoPlant
 
@@ -54,11 +54,6 @@ MAPS = (
     "hangzhou1",
     "bologna_acosta",
 )
-LAYOUTS: dict[str, tuple[SensorKind, ...]] = {
-    "default": (SensorKind.STOP_LOOP, SensorKind.ADVANCE_LOOP, SensorKind.CAMERA),
-    "loops": (SensorKind.STOP_LOOP, SensorKind.ADVANCE_LOOP),
-    "camera": (SensorKind.CAMERA,),
-}
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,9 @@ def simulate(scenario: str, controller_name: str, seconds: float, seed: int) -> 
             end_s=begin + seconds,
             seed=seed,
         )
-        profile = load_sensor_profile("default")
+        profile = replace(
+            load_sensor_profile("default"), name="all", exit_loops=True, count_loops=True, camera_counts=True
+        )
         with SumoPlant(options, network, site.signals, profile, generator(seed, "sensors")) as plant:
             estimator = LaneEstimator(network, site.signals, plant.sensors)
             while (batch := plant.observe()) is not None:
@@ -103,9 +100,10 @@ def simulate(scenario: str, controller_name: str, seconds: float, seed: int) -> 
             return Run(network, site.signals, plant.sensors, begin, batches, lamps, witness.testify())
 
 
-def part_of(sensors: SensorTable, kinds: tuple[SensorKind, ...]) -> tuple[SensorTable, NDArray[np.int32]]:
-    """Sensors of some kinds, and the new number [X] of every sensor, -1 for those left out."""
-    kept = np.flatnonzero(np.isin(sensors.kind, kinds))
+def part_of(network: Network, sensors: SensorTable, layout: str) -> tuple[SensorTable, NDArray[np.int32]]:
+    """Sensors that a layout has, and the new number [X] of every sensor, -1 for those left out."""
+    built = frozenset(place(network, load_sensor_profile(layout)).sensor_id)
+    kept = np.flatnonzero([name in built for name in sensors.sensor_id])
     number = np.full(len(sensors.sensor_id), -1, dtype=np.int32)
     number[kept] = np.arange(len(kept))
     rows = [slice(sensors.cover_ptr[x], sensors.cover_ptr[x + 1]) for x in kept.tolist()]
@@ -125,7 +123,7 @@ def part_of(sensors: SensorTable, kinds: tuple[SensorKind, ...]) -> tuple[Sensor
 def rows_of(batch: ObservationBatch, number: NDArray[np.int32]) -> ObservationBatch:
     """Rows of the sensors that are left, renumbered."""
     columns = {}
-    for kind in ("loop", "frame", "object"):
+    for kind in ("loop", "frame", "object", "count"):
         sensor = number[getattr(batch, f"{kind}_sensor")]
         columns[f"{kind}_sensor"] = sensor[sensor >= 0]
         for name in vars(batch):
@@ -136,7 +134,7 @@ def rows_of(batch: ObservationBatch, number: NDArray[np.int32]) -> ObservationBa
 
 def estimate(run: Run, layout: str) -> Told:
     """Let the estimator go over a run through some of its sensors."""
-    sensors, number = part_of(run.sensors, LAYOUTS[layout])
+    sensors, number = part_of(run.network, run.sensors, layout)
     estimator = LaneEstimator(run.network, run.signals, sensors)
     lanes = run.network.approach_lane
     told: list[tuple[NDArray[np.generic], ...]] = []

@@ -27,6 +27,8 @@ WARM_UP = 120
 LONG_QUEUE = 3
 LEARNING = 900
 """Turning shares are judged so many seconds after the begin."""
+LEAST_CHANCE = 0.05
+"""Turning shares that chance alone puts further off than this say little of an estimator."""
 LEAST_DEPARTURES = 20
 """Lanes with fewer departures in that time say little about shares; and with fewer headways about headways."""
 FOURTH = 4
@@ -128,21 +130,30 @@ def cycle_peaks(told: Floats, true: NDArray[np.int32], lamps: Lamps) -> dict[str
 
 
 def turn_errors(network: Network, truth: Truth, begin: float, share: Floats) -> dict[str, float | int | None]:
-    """Errors of the shares of roads that vehicles take from lanes with more than one, over the first 15 minutes."""
+    """Errors of the shares of roads that vehicles take from lanes with more than one, over the first 15 minutes.
+
+    ``chance``: what a share that is known for the long run would be off, since so few vehicles are a sample of it: the
+    mean absolute deviation of a binomial share, sqrt(2 p (1 - p) / (pi n)). ``many``: mean error where that is at most
+    ``LEAST_CHANCE``.
+    """
     early = truth.leave_time < begin + LEARNING
     errors = []
+    chances = []
     for a, l in enumerate(network.approach_lane.tolist()):
         moves = np.arange(network.lane_move_ptr[l], network.lane_move_ptr[l + 1])
         roads = network.lane_edge[network.move_to[moves]]
         taken = truth.leave_road[early & (truth.leave_lane == a)]
         if len(taken) < LEAST_DEPARTURES or len(np.unique(roads)) < 2:
             continue
-        errors += [
-            abs(float(share[moves[roads == road]].sum()) - float((taken == road).mean())) for road in np.unique(roads)
-        ]
-    found = np.array(errors)
+        for road in np.unique(roads):
+            true = float((taken == road).mean())
+            errors.append(abs(float(share[moves[roads == road]].sum()) - true))
+            chances.append(float(np.sqrt(2.0 * true * (1.0 - true) / (np.pi * len(taken)))))
+    found, chance = np.array(errors), np.array(chances)
     return {
         "mean": mean(found),
+        "chance": mean(chance),
+        "many": mean(found[chance <= LEAST_CHANCE]),
         "p90": float(np.quantile(found, 0.9)) if len(found) else None,
         "max": float(found.max()) if len(found) else None,
         "shares": len(found),
