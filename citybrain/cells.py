@@ -35,8 +35,9 @@ HEADWAY = (2.51, 2.13, 1.95, 1.83, 1.76)
 USUAL_START_LOSS = 1.0
 """Start-up loss before any was measured [s]: half of the Highway Capacity Manual's, since the first front stands at the
 line and only has to cross it."""
-USUAL_FEELS = 0.7
-"""Share of standing vehicles that a stop loop feels, before any was seen: too few to rely on it."""
+USUAL_FEELS = 0.9
+"""Share of standing vehicles that a stop loop feels, before any was seen: that is what it is there for, but two in a
+row that it did not feel make it one not to rely on."""
 FIRST_DEMAND = 0.03
 """Flow of an entry lane before anything is known [veh/s]."""
 USUAL_TURN = {Turn.STRAIGHT: 0.6, Turn.LEFT: 0.2, Turn.RIGHT: 0.2, Turn.UTURN: 0.01}
@@ -175,6 +176,7 @@ def forget_loops(layout: Layout, belief: Belief) -> None:
     belief.head_free[~layout.stop_loop] = -1.0
     belief.covered[layout.gate == 0] = -1.0
     belief.gate_free[layout.gate == 0] = -1.0
+    belief.missed[~layout.stop_loop & (layout.gate == 0)] = np.inf
     belief.over[(layout.edge < 0) & ~layout.sensed] = 0.0
 
 
@@ -220,6 +222,8 @@ def make_belief(network: Network, layout: Layout) -> Belief:
         green_age=np.full(n_l, -1.0),
         head_seen=np.full(n_l, LONG_AGO),
         last_departure=np.full(n_l, LONG_AGO),
+        spoken=np.zeros(n_l),
+        missed=np.full(n_l, np.inf),
         demand=np.where(layout.entry | layout.sensed, FIRST_DEMAND, -1.0),
         use=np.full(n_l, FIRST_DEMAND),
         leave=np.full(n_l, FIRST_DEMAND),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from citybrain.control.cautious import Cautious
+from citybrain.control.cautious import SILENT, Cautious
 from citybrain.control.fixed import Fixed
 from citybrain.control.planner import Planner
 from citybrain.control.registry import make_controller
@@ -115,6 +115,49 @@ def test_changing_hands_again_and_again_starves_nobody_behind_the_guard() -> Non
         red = np.where(aspect >= Aspect.PERMISSIVE, 0.0, red + 1.0)
         longest = np.maximum(longest, red)
     assert longest.max() <= SITE.timings.max_red.max() / 10 + 60
+
+
+class Listening(Stubborn):
+    """Keeps the states that it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[TrafficState] = []
+
+    def decide(self, state: TrafficState, lamps: LampState) -> Wish:
+        self.shown.append(state)
+        return super().decide(state, lamps)
+
+
+def test_at_a_silent_approach_more_vehicles_are_believed_to_wait_the_longer_it_is_red() -> None:
+    seeing = Listening()
+    cautious = Cautious(SITE, seeing)
+    road = approach_roads(WEST)[0]
+    here = np.array([NETWORK.edge_id[NETWORK.lane_edge[lane]] == road for lane in NETWORK.approach_lane])
+    red = replace(lamps(), aspect=np.full(SITE.signals.n_groups, Aspect.RED, np.uint8))
+    state = empty_state(SITE, BEGIN)
+    for seconds in (0, 50, 200):
+        silent = blinded(empty_state(SITE, BEGIN + 10 * seconds), {road}, SILENT)
+        wish = cautious.decide(silent, red)
+        assert not np.isnan(wish.cost[WEST])  # nobody takes it for blind
+    first, early, late = (shown.queue[NETWORK.approach_lane] for shown in seeing.shown)
+    assert not first.any()
+    assert (early[here] > 0.0).all()
+    assert (late[here] >= 1.0).all()
+    assert (seeing.shown[-1].head_wait[here] >= 200.0).all()
+    assert not late[~here].any()
+    assert not state.queue.any()
+
+
+def test_green_ends_what_is_believed_of_a_silent_approach() -> None:
+    seeing = Listening()
+    cautious = Cautious(SITE, seeing)
+    road = approach_roads(WEST)[0]
+    for tick, aspect in enumerate((Aspect.RED, Aspect.RED, Aspect.PROTECTED)):
+        shown = replace(lamps(), aspect=np.full(SITE.signals.n_groups, aspect, np.uint8))
+        cautious.decide(blinded(empty_state(SITE, BEGIN + 1000 * tick), {road}, SILENT), shown)
+    assert seeing.shown[1].queue.any()
+    assert not seeing.shown[2].queue.any()
 
 
 def test_planner_and_oracle_are_cautious() -> None:

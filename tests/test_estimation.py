@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from citybrain.cells import USUAL_FEELS
 from citybrain.decisions import LampState
 from citybrain.errors import ContractError
 from citybrain.estimation import LaneEstimator
@@ -63,16 +64,18 @@ def batch(time: int, loops: list[LOOP], frame: list[OBJECT] | None, camera: int)
 
 @dataclass
 class Street:
-    """The west approach of the small world, a second at a time."""
+    """The west approach of the small world, a second at a time; ``feels``: share of standing vehicles on its loop."""
 
     table: SensorTable
     aspect: Aspect = Aspect.RED
     since: int = -100
     time: int = 0
     network: Network = field(default_factory=small_network)
+    feels: float = 0.0
 
     def __post_init__(self) -> None:
         self.estimator = LaneEstimator(self.network, small_signals(), self.table)
+        self.estimator._memory.belief.feels[:] = self.feels
         self.camera = int(np.argmax(self.table.kind == CAMERA))
         self.state = self.tick()
 
@@ -354,15 +357,17 @@ def test_vehicle_departs_whichever_end_of_its_pulse_comes_first(order: tuple[int
 
 @pytest.mark.parametrize("feels", [True, False])
 def test_queue_that_the_stop_loop_does_not_feel_dissolves_if_it_felt_others(feels: bool) -> None:
-    street = Street(sensors(STOP, ADVANCE))
+    street = Street(sensors(STOP, ADVANCE), feels=USUAL_FEELS)
     for _ in range(8):
         street.tick(PULSE_ADVANCE)
         street.ticks(6)
         street.tick([(0, 0.5, True)] if feels else [])
         street.ticks(5)
         street.show(Aspect.PROTECTED)
-        street.tick([(0, 0.9, False)] if feels else [(0, 0.5, True), (0, 0.9, False)])
-        street.ticks(9)
+        street.tick([(0, 0.9, False)] if feels else [])
+        street.tick([] if feels else [(0, 0.5, True)])
+        street.tick([] if feels else [(0, 0.6, False)])
+        street.ticks(7)
         street.show(Aspect.RED)
     queue_up(street, 3)
     assert street.state.queue[0] > 2.0
@@ -370,9 +375,61 @@ def test_queue_that_the_stop_loop_does_not_feel_dissolves_if_it_felt_others(feel
     assert state.queue[0] < 0.5 if feels else state.queue[0] > 2.0
 
 
+def test_who_drives_over_the_stop_loop_as_green_begins_does_not_make_it_one_that_feels_nobody() -> None:
+    street = Street(sensors(STOP, ADVANCE), feels=USUAL_FEELS)
+    before = street.estimator._memory.belief.feels[0]
+    for _ in range(5):
+        street.show(Aspect.RED)
+        street.ticks(20)
+        street.show(Aspect.PROTECTED)
+        street.tick()
+        street.tick(PULSE_STOP)
+        street.ticks(10)
+    assert street.estimator._memory.belief.feels[0] == before
+
+
+def test_queue_in_green_that_gives_way_dissolves_while_the_stop_loop_stays_free() -> None:
+    street = Street(sensors(STOP, ADVANCE), feels=USUAL_FEELS)
+    queue_up(street, 3)
+    street.show(Aspect.PERMISSIVE)
+    for n in range(6):
+        # Vehicles go on coming and leave at once: the loop is free in between, so nobody of the queue is there.
+        street.tick(PULSE_ADVANCE)
+        street.ticks(6)
+        street.tick(PULSE_STOP)
+        street.ticks(7)
+        assert street.state.vehicles[0] < 3.0 - 0.4 * n
+    assert street.state.vehicles[0] < 0.5
+
+
+def test_stop_loop_that_was_never_heard_dissolves_no_queue() -> None:
+    street = Street(sensors(STOP, ADVANCE), feels=USUAL_FEELS)
+    queue_up(street, 3)
+    assert street.ticks(40).queue[0] > 2.5
+
+
+def test_queue_in_green_that_gives_way_stays_while_its_head_covers_the_stop_loop() -> None:
+    street = Street(sensors(STOP, ADVANCE), feels=USUAL_FEELS)
+    queue_up(street, 3)
+    street.tick([(0, 0.5, True)])
+    street.show(Aspect.PERMISSIVE)
+    assert street.ticks(20).queue[0] > 2.0
+
+
+def test_loops_that_are_silent_on_an_empty_road_are_still_believed() -> None:
+    street = Street(sensors(STOP, ADVANCE), feels=USUAL_FEELS)
+    for _ in range(4):
+        street.tick(PULSE_ADVANCE)
+        street.ticks(6)
+        street.tick(PULSE_STOP)
+        street.ticks(100)
+    assert street.state.confidence[0] > 0.2
+    assert 0.101 < street.ticks(1500).confidence[0] < 0.12
+    assert street.state.confidence[1] == pytest.approx(0.1)
+
+
 def test_queue_whose_first_vehicle_stands_on_the_stop_loop_stays() -> None:
-    street = Street(sensors(STOP, ADVANCE))
-    street.estimator._memory.belief.feels[:] = 1.0
+    street = Street(sensors(STOP, ADVANCE), feels=USUAL_FEELS)
     queue_up(street, 3)
     street.tick([(0, 0.5, True)])
     assert street.ticks(40).queue[0] > 2.0
@@ -386,11 +443,15 @@ def test_clearing_of_heads_matches_its_twin(seed: int) -> None:
     layout, belief = estimator._street.layout, estimator._memory.belief
     c = layout.cell_ptr[0]
     belief.content[c] = belief.standing[c] = before = rng.uniform(0.1, 3.0)
-    belief.feels[0], belief.head_free[0] = rng.uniform(0.6, 1.0), rng.choice([-1.0, 3.0, 9.0, 30.0])
-    belief.head_stood[0], belief.gate_free[0] = rng.choice([0.0, 9.0, 30.0]), rng.choice([-1.0, 5.0, 30.0])
+    belief.feels[0], belief.head_free[0] = rng.uniform(0.6, 1.0), rng.choice([-1.0, 3.0, 9.0, 30.0, 1e9])
+    belief.head_stood[0], belief.gate_free[0] = rng.choice([0.0, 4.0, 9.0, 30.0]), rng.choice([-1.0, 5.0, 30.0])
+    red = bool(rng.random() < 0.5)
+    belief.green_from[0], belief.green_to[0] = 50.0, 60.0 if red else 40.0
     figures = [float(x[0]) for x in (belief.feels, belief.head_stood, belief.head_free, belief.gate_free)]
     lanes.clear_heads(100.0, layout, belief)
-    expected = slow.head_left(before, figures[0], figures[1] + 1.0, figures[2], figures[3], int(layout.gate[0]))
+    expected = slow.head_left(
+        before, figures[0], figures[1] + 1.0, figures[2], figures[3], int(layout.gate[0]), red=red
+    )
     assert belief.content[c] == pytest.approx(expected)
     assert belief.standing[c] == pytest.approx(expected)
 

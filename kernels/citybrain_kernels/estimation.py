@@ -23,6 +23,8 @@ BLOCKED_AFTER = 6.0
 LEAST_HELD = 0.5
 EVIDENCE_MEMORY = 30.0
 """Time in which confidence decays to a third [s]."""
+SILENT = 0.02
+"""Share of its confidence that a lane keeps whose loops are well, but count nobody against all expectation."""
 LEAST_WEIGHT = 1e-3
 FULL = 0.7
 """A lane whose entrance cell stands this full takes in no more."""
@@ -99,7 +101,12 @@ def sum_lanes(
         out_room[l] = 0.0 if standing[last - 1] > FULL * layout.storage[l] else max(0.0, capacity - vehicles)
         out_flow[l] = max(0.0, smooth_flow[l])
         out_occupancy[l] = min(1.0, vehicles / capacity)
-        out_confidence[l] = 0.1 + (sureness[l] - 0.1) * np.exp(-age / EVIDENCE_MEMORY)
+        # A loop that is silent while nobody can be expected tells as much as one that speaks; nothing but its health
+        # tells one that never counts again from a road on which nobody drives any more.
+        known = np.exp(-min(age / EVIDENCE_MEMORY, belief.missed[l]))
+        if layout.stop_loop[l] or layout.gate[l] > 0:
+            known = max(known, SILENT)
+        out_confidence[l] = 0.1 + (sureness[l] - 0.1) * known
         out_age[l] = age
         out_reach[l] = reach
 

@@ -51,6 +51,12 @@ GAP_OUT = 2.5
 """A stop loop that is free for longer than this during green says that no queue stands there [s]."""
 NOBODY_STANDS = 6.0
 """A stop loop that is free at red for so long, while vehicles are believed to stand there, says that none does [s]."""
+NOBODY_MOVES_UP = 4.0
+"""The same in green that some have to give way in [s]: whoever stood further back has moved up by then."""
+UNHEARD = 3600.0
+"""A stop loop of which nothing has been heard for so long, or ever, says nothing by being free [s]."""
+SOMEBODY = 0.3
+"""A cell that holds so many is believed to hold a vehicle, not only to be passed by some [veh]."""
 FEELS = 0.8
 """Such a loop is heeded if it lately felt this share of the vehicles that stood."""
 HEAD_SIGHT = 2.0
@@ -135,10 +141,13 @@ class Belief(NamedTuple):
     gate_free : [L] seconds that it has been free; -1 while it is covered, or where there is none.
     head_free : [L] seconds that the stop-line loop has been free; -1 while it is covered.
     feels : [L] share of standing vehicles that it lately felt.
-    head_stood : [L] seconds that vehicles have been believed to stand in the last cell at red.
+    head_stood : [L] seconds that vehicles have been believed to stand in the last cell at red, or to be there in green
+        that some have to give way in.
     green_age : [L] seconds that all movements of the lane have had protected green; -1 otherwise.
     head_seen : [L] time when a camera last saw a vehicle stand at the lane's end [s].
     last_departure : [L] time of the last departure [s].
+    spoken : [L] flow believed when a loop of the lane last counted [veh/s].
+    missed : [L] vehicles that its loops should have counted since then; infinite where none ever did.
     demand : [L] long-run flow [veh/s]; -1 unknown.
     use : [L] long-run measured flow of sensed lanes [veh/s].
     leave : [L] long-run flow over stop lines [veh/s].
@@ -180,6 +189,8 @@ class Belief(NamedTuple):
     green_age: Floats
     head_seen: Floats
     last_departure: Floats
+    spoken: Floats
+    missed: Floats
     demand: Floats
     use: Floats
     leave: Floats
@@ -483,10 +494,10 @@ def watch_tails(now: float, layout: Layout, belief: Belief) -> None:
 
 @kernel
 def clear_heads(now: float, layout: Layout, belief: Belief) -> None:
-    """Let queues dissolve that stand at red where a stop loop, which feels standing vehicles, stays free.
+    """Let queues dissolve that stand where a stop loop, which feels standing vehicles, stays free.
 
-    Whoever stands further back would have moved up to the line. What stays is the chance that somebody stands there
-    unfelt.
+    Whoever stands further back would have moved up to the line, at red as well as where some give way in green. What
+    stays is the chance that somebody stands there unfelt.
 
     Parameters
     ----------
@@ -496,12 +507,16 @@ def clear_heads(now: float, layout: Layout, belief: Belief) -> None:
     for l in range(len(layout.stop_loop)):
         c = layout.cell_ptr[l]
         red = belief.green_from[l] < belief.green_to[l]
-        stands = layout.stop_loop[l] and red and belief.standing[c] > NOTHING
-        belief.head_stood[l] = belief.head_stood[l] + 1.0 if stands else 0.0
-        if min(belief.head_stood[l], belief.head_free[l]) <= NOBODY_STANDS or belief.feels[l] < FEELS:
+        # In green a cell always holds the fractions of those who are expected.
+        there = belief.standing[c] > NOTHING if red else belief.content[c] > SOMEBODY
+        unsure = layout.stop_loop[l] and belief.green_age[l] < 0.0
+        belief.head_stood[l] = belief.head_stood[l] + 1.0 if unsure and there else 0.0
+        patience = NOBODY_STANDS if red else NOBODY_MOVES_UP
+        heeded = belief.feels[l] >= FEELS and belief.head_free[l] < UNHEARD
+        if not heeded or min(belief.head_stood[l], belief.head_free[l]) <= patience:
             continue
         # Who crossed the advance loop lately may still be on the way; who was seen is there.
-        coming = layout.gate[l] > 0 and belief.gate_free[l] < layout.gate[l] + NOBODY_STANDS
+        coming = red and layout.gate[l] > 0 and belief.gate_free[l] < layout.gate[l] + NOBODY_STANDS
         if not coming and now - belief.head_seen[l] > HEAD_SIGHT:
             unfelt = 1.0 - belief.feels[l]
             belief.content[c] -= (1.0 - LATE_DECAY) * max(0.0, belief.content[c] - unfelt)
@@ -518,16 +533,21 @@ def learn_demand(now: float, seconds: float, layout: Layout, belief: Belief) -> 
     Parameters
     ----------
     now : [s]. seconds : since the estimator began; short memory first, five minutes later.
-    belief : updates ``use``, ``demand``, ``stream``, ``share``, ``turn_seen``, ``turn_time``; ``asked`` and ``sent`` on
-        the way.
+    belief : updates ``use``, ``demand``, ``missed``, ``stream``, ``share``, ``turn_seen``, ``turn_time``; ``asked`` and
+        ``sent`` on the way.
     """
     gain = 1.0 / min(300.0, 30.0 + seconds)
     for l in range(len(layout.cell_length)):
+        belief.missed[l] += belief.spoken[l]
+        if belief.crossings[l] != 0.0 or belief.departures[l] != 0.0:
+            belief.missed[l] = 0.0
         if layout.sensed[l]:
             flow = belief.crossings[l] if layout.gate[l] > 0 else belief.outflow[l]
             belief.use[l] += gain * (flow - belief.use[l])
             hidden = min(MOST_HIDDEN, belief.over[l] / HIDDEN_GROWTH)
             belief.demand[l] = belief.use[l] * (1.0 + hidden)
+        if belief.missed[l] == 0.0:
+            belief.spoken[l] = belief.use[l]
         if layout.stop_loop[l]:
             belief.leave[l] += gain * (belief.outflow[l] - belief.leave[l])
     for m in range(len(layout.move_to)):

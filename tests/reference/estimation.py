@@ -65,10 +65,19 @@ def move_on(lane: Lane, outflow: float, inflow: float, crossings: float, loop_fr
     lane.content[-1] += inflow
 
 
-def head_left(content: float, feels: float, stood: float, loop_free: float, crossed: float, gate: int) -> float:
-    """Vehicles left in the last cell of a red lane that no camera sees; times in s, ``stood`` with this second."""
-    believes_loop = feels >= k.FEELS and loop_free > k.NOBODY_STANDS and stood > k.NOBODY_STANDS
-    if not believes_loop or (gate and crossed < gate + k.NOBODY_STANDS):
+def head_left(
+    content: float, feels: float, stood: float, loop_free: float, crossed: float, gate: int, *, red: bool
+) -> float:
+    """Vehicles left in the last cell of a lane that no camera sees; times in s, ``stood`` with this second.
+
+    Not red means green in which some have to give way.
+    """
+    patience = k.NOBODY_STANDS if red else k.NOBODY_MOVES_UP
+    if not red and content <= k.SOMEBODY:
+        return content
+    if feels < k.FEELS or loop_free >= k.UNHEARD or loop_free <= patience or stood <= patience:
+        return content
+    if red and gate and crossed < gate + k.NOBODY_STANDS:
         return content
     return content - (1 - k.LATE_DECAY) * max(0.0, content - (1 - feels))
 
