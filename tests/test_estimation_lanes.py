@@ -246,31 +246,34 @@ def test_frames_match_their_twin(seed: int) -> None:
     )
     cameras = cells.make_cameras(street(), table, layout)
     frames = sorted((x, NOW - t) for x, t in ((0, 0.4), (0, 1.4), (1, float(rng.choice([0.5, 9.0])))))
-    objects = []
+    objects: list[tuple[int, float, float, float, float]] = []
     for x, time in frames:
         for _ in range(rng.integers(0, 5)):
-            row = (float(np.float32(value)) for value in (rng.random() * 90, rng.random() * 6, rng.uniform(0.3, 1)))
-            objects += [(x, time, (0, 4)[x], *row)] * int(rng.integers(1, 3))
+            row = np.array([rng.random() * 90, rng.random() * 6, rng.uniform(0.3, 1)], np.float32)
+            objects += [(x, time, float(row[0]), float(row[1]), float(row[2]))] * int(rng.integers(1, 3))
     objects.sort()
     expected = {}
     for x, lane in enumerate((0, 4)):
         newest = max(time for sensor, time in frames if sensor == x)
-        mine = [(row[1], *row[3:]) for row in objects if row[:2] == (x, newest)]
+        mine = [(time, far, fast, clear) for sensor, time, far, fast, clear in objects if (sensor, time) == (x, newest)]
         fresh = newest >= NOW - assimilation.OLDEST_FRAME
         all_cells = belief.content[layout.cell_ptr[lane] : layout.cell_ptr[lane + 1]].tolist()
         sight = int(cameras.cover_cells[x])
         expected[lane] = slow.framed(NOW, layout, belief, lane, sight, mine) if fresh else all_cells
-    columns = [np.array([row[c] for row in objects]) for c in range(6)] if objects else [np.zeros(0)] * 6
+    column = np.array(objects, np.float64).reshape(-1, 5)
+    sensor = column[:, 0].astype(np.int32)
     evidence = np.full(7, -np.inf)
     assimilation.take_frames(
         NOW,
         layout,
         np.array([x for x, _ in frames], np.int32),
         np.array([time for _, time in frames]),
-        columns[0].astype(np.int32),
-        columns[1].astype(np.float64),
-        columns[2].astype(np.int32),
-        *(column.astype(np.float32) for column in columns[3:]),
+        sensor,
+        column[:, 1].copy(),
+        np.array([0, 4], np.int32)[sensor],
+        column[:, 2].astype(np.float32),
+        column[:, 3].astype(np.float32),
+        column[:, 4].astype(np.float32),
         cameras,
         belief,
         evidence,
