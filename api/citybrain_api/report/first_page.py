@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from citybrain_api.report import charts, words
@@ -133,6 +134,14 @@ def _versus(evidence: Evidence) -> Markup:
     )
 
 
+def _share(value: float) -> str:
+    return DASH if math.isnan(value) else f"{signed(value * 100.0, 0)} %"
+
+
+def _with_unit(value: float, digits: int, unit: str) -> str:
+    return DASH if math.isnan(value) else f"{number(value, digits)} {unit}"
+
+
 def measures_section(evidence: Evidence) -> Markup:
     """All measures of all controllers, with intervals."""
     rows: list[tuple[object, ...]] = []
@@ -146,13 +155,13 @@ def measures_section(evidence: Evidence) -> Markup:
                     (
                         measure.words if row["controller"] == evidence.study.variants[0].label else "",
                         row["controller"],
-                        f"{number(row['median'], digits)} {measure.unit}",
+                        _with_unit(row["median"], digits, measure.unit),
                         f"{number(row['low'], digits)} to {number(row['high'], digits)}",
                         signed(row["difference"], digits) if compared else DASH,
                         f"{signed(row['difference_low'], digits)} to {signed(row['difference_high'], digits)}"
                         if compared
                         else DASH,
-                        f"{signed(row['relative'] * 100.0, 0)} %" if compared else DASH,
+                        _share(row["relative"]),
                         f"{row['better_pairs']} of {row['pairs']}" if compared else DASH,
                     )
                 )

@@ -53,7 +53,7 @@ def draw(network: Network, names: Names) -> Drawing:
         return np.column_stack([left + (where[:, 0] - low[0]) * scale, MARGIN + (high[1] - where[:, 1]) * scale])
 
     shapes = [placed(_shape(network, e)) for e in range(len(network.edge_id))]
-    middles = np.array([shape[len(shape) // 2] if len(shape) else (0.0, 0.0) for shape in shapes])
+    middles = np.array([_middle(shape) for shape in shapes])
     intersections = []
     for i, name in enumerate(network.intersection_id):
         lanes = network.approach_lane[network.approach_ptr[i] : network.approach_ptr[i + 1]]
@@ -76,6 +76,14 @@ def _shape(network: Network, road: int) -> FloatArray:
     lanes = np.flatnonzero(network.lane_edge == road)
     lane = int(lanes[len(lanes) // 2])
     return network.lane_shape[network.lane_shape_ptr[lane] : network.lane_shape_ptr[lane + 1]]
+
+
+def _middle(shape: FloatArray) -> tuple[float, float]:
+    """Half way between the two points, or at the one, in the middle of a polyline."""
+    if not len(shape):
+        return 0.0, 0.0
+    x, y = ((shape[(len(shape) - 1) // 2] + shape[len(shape) // 2]) / 2.0).tolist()
+    return x, y
 
 
 def _aside(shape: FloatArray) -> FloatArray:
