@@ -26,7 +26,7 @@ PATIENCE_MS = 600_000
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 360, "height": 780}
 INTERSECTION = "A4"
-CLOSER = 3
+CLOSER = 4
 """Steps of zoom with which the intersection is shown."""
 CORRIDOR = ("A1", "A5")
 
@@ -84,6 +84,7 @@ def _take(browser: Browser, address: str) -> None:
     _row(desk, INTERSECTION)
     for _ in range(CLOSER):
         desk.locator("#map").press("+")
+    desk.locator("#map").blur()
     dark.get_by_role("button", name="Corridor").click()
     for name in CORRIDOR:
         _row(dark, name)

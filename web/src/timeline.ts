@@ -95,7 +95,7 @@ export class Timeline {
       context.fillStyle = colours.line;
       context.fillRect(x(t), TOP, 1, groups.length * ROW);
       context.fillStyle = colours.soft;
-      if (t % 600 === 0 && Math.abs(x(t) - x(now)) > 34) context.fillText(minuteText(t), x(t), high - FOOT / 2);
+      if (t % 600 === 0 && Math.abs(x(t) - x(now)) > 34 && x(t) < wide - 16) context.fillText(minuteText(t), x(t), high - FOOT / 2);
     }
     context.fillStyle = colours.ink;
     context.fillRect(x(now) - 0.75, 0, 1.5, TOP + groups.length * ROW + 3);
