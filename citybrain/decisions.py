@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -43,6 +43,23 @@ class Ending(IntEnum):
 
 
 @dataclass(frozen=True)
+class Reasons:
+    """What a controller tells of its decisions beside the plans.
+
+    Attributes
+    ----------
+    other_row : [I] where a change was decided at this tick: row that the best plan without it begins with; else -1.
+    other_cost : [I] what that plan would cost [veh s], NaN where ``other_row`` is -1.
+    own_program : [I] the intersection was handed to its own program, since an approach of it is not seen; empty where
+        that was not asked.
+    """
+
+    other_row: NDArray[np.int32]
+    other_cost: NDArray[np.float32]
+    own_program: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+
+
+@dataclass(frozen=True)
 class Wish:
     """What a controller would like. Row numbers are those of ``Signals``.
 
@@ -53,6 +70,7 @@ class Wish:
     plan_start : [I, PLAN_LENGTH] start of each [tenths of a second]; column 0 is at most ``time``.
     cost : [I] what the controller thinks its plan costs [veh s]; NaN where it does not say.
     ending : [I] ``Ending`` of the last green that it let end; None: all are forced.
+    reasons : None where the controller gives none.
     """
 
     time: int
@@ -60,6 +78,7 @@ class Wish:
     plan_start: NDArray[np.int64]
     cost: NDArray[np.float32]
     ending: NDArray[np.uint8] | None = None
+    reasons: Reasons | None = None
 
     @classmethod
     def now(cls, time: int, row: NDArray[np.int32]) -> Wish:

@@ -28,7 +28,7 @@ def seen(seed: int) -> tuple[Outlook, NDArray[np.int32], NDArray[np.bool_], Lamp
     rows = [int(rng.choice(SITE.signals.stages(i))) for i in range(SITE.signals.n_intersections)]
     lamps = lamps_showing(SITE, TIME, rows, TIME - 10 * int(rng.integers(0, 12)))
     layout, wiring = lay_out(SITE)
-    outlook = make_outlook(int(layout.queue_ptr[-1]), HORIZON, int(layout.serve_ptr[-1]))
+    outlook = make_outlook(int(layout.queue_ptr[-1]), HORIZON, int(layout.serve_ptr[-1]), len(layout.red_group))
     belief = Belief(*(getattr(state, name) for name in Belief._fields))
     shown = Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since)
     hold, due = np.zeros(len(layout.stage_row), np.int32), np.zeros(len(rows), np.bool_)

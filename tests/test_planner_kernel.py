@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -45,14 +48,30 @@ def junctions(draw: st.DrawFn) -> Case:
         for _ in range(n)
     )
     hold = tuple(int(rng.integers(0, 4)) for _ in range(n_stages))
-    junction = twin.Junction(lanes, tuple(serve), change, keep, WEIGHTS, HORIZON)
-    return junction, int(rng.integers(0, n_stages)), queues, hold
+    stage = int(rng.integers(0, n_stages))
+    slow = tuple(max(change[p][q] + keep[p][q] for p in range(n_stages)) for q in range(n_stages))
+    others = [p for p in range(n_stages) if p != stage]
+    reds = tuple(
+        twin.Red(last=int(rng.integers(-5, 2 * HORIZON)), choice=served_by[0], served_by=served_by)
+        for served_by in [tuple(sorted(rng.choice(others, rng.integers(1, len(others) + 1), replace=False).tolist()))]
+        * int(rng.integers(0, 3))
+    )
+    return twin.Junction(lanes, tuple(serve), change, keep, WEIGHTS, HORIZON, slow, reds), stage, queues, hold
+
+
+class Planned(NamedTuple):
+    """What the kernel found: changes as (second, stage), cost, and the first change and cost without the first."""
+
+    changes: tuple[tuple[int, int], ...]
+    cost: float
+    other: int
+    other_cost: float
 
 
 def plan(
     junction: twin.Junction, stage: int, queues: tuple[twin.Queue, ...], hold: tuple[int, ...], beam: int
-) -> tuple[tuple[tuple[int, int], ...], float]:
-    """Run the kernel on one junction; return (changes as (second, stage), cost)."""
+) -> Planned:
+    """Run the kernel on one junction."""
     n, n_stages = len(junction.lanes), len(junction.serve)
     foes = [pair[2] for row in junction.serve for pair in row]
     layout = tables.Layout(
@@ -66,6 +85,13 @@ def plan(
         serve_ptr=np.array([0, n * n_stages], np.int32),
         foe_ptr=np.cumsum([0] + [len(f) for f in foes]).astype(np.int32),
         foe_queue=np.array([f for row in foes for f in row], np.int32),
+        slow=np.array(junction.slow or (0,) * n_stages, np.int32),
+        red_ptr=np.array([0, len(junction.reds)], np.int32),
+        red_group=np.arange(len(junction.reds), dtype=np.int32),
+        red_limit=np.zeros(len(junction.reds), np.int32),
+        red_stage=np.array([red.choice for red in junction.reds], np.int32),
+        red_serve_ptr=np.array([0, len(junction.reds) * n_stages], np.int32),
+        red_serve=np.array([p in red.served_by for p in range(n_stages) for red in junction.reds], np.bool_),
     )
     table = [
         [q.left, q.wait, lane.rate, lane.room, lane.relief, q.age]
@@ -75,29 +101,36 @@ def plan(
         np.array(table, np.float32),
         np.array([lane.arrivals for lane in junction.lanes], np.float32),
         np.array([pair[:2] for row in junction.serve for pair in row], np.float32),
+        np.array([red.last for red in junction.reds], np.int32),
     )
     rows, starts, cost = np.zeros((1, 6), np.int32), np.zeros((1, 6), np.int32), np.zeros(1, np.float32)
+    other, other_cost = np.zeros(1, np.int32), np.zeros(1, np.float32)
     kernel.plan_all(
+        0,
+        1,
         np.ones(1, np.bool_),
         np.array([stage], np.int32),
         np.array(hold, np.int32),
         layout,
         outlook,
         junction.weights,
-        tables.make_nodes(junction.horizon, beam, n, n_stages),
+        tables.make_nodes(junction.horizon, beam, n, n_stages, 6),
         rows,
         starts,
         cost,
+        other,
+        other_cost,
     )
     steps = [(int(s), int(r)) for s, r in zip(starts[0], rows[0], strict=True) if r >= 0]
-    return tuple(step for step in steps if step != (0, stage)), float(cost[0])
+    changes = tuple(step for step in steps if step != (0, stage))
+    return Planned(changes, float(cost[0]), int(other[0]), float(other_cost[0]))
 
 
 @given(junctions())
 @settings(max_examples=60, deadline=None)
 def test_plan_is_one_of_the_twins_and_costs_the_same(case: Case) -> None:
     junction, stage, queues, hold = case
-    changes, cost = plan(*case, beam=8)
+    changes, cost, _, _ = plan(*case, beam=8)
     same = [s for s, node in twin.all_plans(junction, stage, queues, hold) if node.changes == changes]
     assert same, f"the twin knows no plan {changes}"
     assert min(abs(s - cost) for s in same) <= 1e-3 * max(1.0, cost)
@@ -108,15 +141,52 @@ def test_plan_is_one_of_the_twins_and_costs_the_same(case: Case) -> None:
 def test_beam_is_close_to_the_best_of_all_plans(case: Case) -> None:
     junction, stage, queues, hold = case
     best = min(s for s, _ in twin.all_plans(junction, stage, queues, hold))
-    _, cost = plan(*case, beam=8)
+    cost = plan(*case, beam=8).cost
     assert best - 1e-3 * max(1.0, best) <= cost <= 1.1 * best + 1.0
+
+
+@given(junctions())
+@settings(max_examples=60, deadline=None)
+def test_alternative_begins_otherwise_and_is_one_of_the_twins(case: Case) -> None:
+    junction, stage, queues, hold = case
+    found = plan(*case, beam=8)
+    if not found.changes or found.changes[0][0] > 0:
+        assert found.other == -1
+        assert np.isnan(found.other_cost)
+        return
+    first = found.changes[0][1]
+    others = [s for s, node in twin.all_plans(junction, stage, queues, hold) if node.changes[:1] != ((0, first),)]
+    if found.other < 0:
+        assert not others
+        return
+    assert found.other != first
+    assert min(abs(s - found.other_cost) for s in others) <= 1e-3 * max(1.0, found.other_cost)
+    assert found.other_cost >= min(others) - 1e-3 * max(1.0, min(others))
+
+
+def test_longest_red_is_planned_with() -> None:
+    """A red that nobody waits at is served in time, at the cheapest moment, as the guard would at the last."""
+    busy = twin.Lane(0.5, 50.0, 0.0, (0.2,) * HORIZON)
+    empty = twin.Lane(0.5, 50.0, 0.0, (0.0,) * HORIZON)
+    serve = (((1.0, 0.0, ()), (0.0, 0.0, ())), ((0.0, 0.0, ()), (1.0, 0.0, ())))
+    calm = twin.Junction((busy, empty), serve, ((0, 3), (3, 0)), ((0, 5), (5, 0)), WEIGHTS, HORIZON, (8, 8))
+    queues = (twin.Queue(0, 0, 9), twin.Queue(0, 0, 0))
+    assert plan(calm, 0, queues, (0, 0), beam=4).changes == ()
+    pressed = replace(calm, reds=(twin.Red(last=7, choice=1, served_by=(1,)),))
+    changes = plan(pressed, 0, queues, (0, 0), beam=4).changes
+    assert changes
+    assert changes[0][1] == 1
+    assert changes[0][0] <= 7
+    late = replace(calm, reds=(twin.Red(last=-3, choice=1, served_by=(1,)),))
+    assert plan(late, 0, queues, (0, 0), beam=4).changes[0] == (0, 1)
+    assert plan(late, 0, queues, (0, 3), beam=4).changes[0] == (3, 1)
 
 
 def test_nobody_waits_then_nothing_changes() -> None:
     lanes = tuple(twin.Lane(0.5, 50.0, 0.0, (0.0,) * HORIZON) for _ in range(2))
     serve = (((1.0, 0.0, ()), (0.0, 0.0, ())), ((0.0, 0.0, ()), (1.0, 0.0, ())))
     junction = twin.Junction(lanes, serve, ((0, 3), (3, 0)), ((0, 5), (5, 0)), WEIGHTS, HORIZON)
-    changes, cost = plan(junction, 0, (twin.Queue(0, 0, 9), twin.Queue(0, 0, 0)), (0, 0), beam=4)
+    changes, cost, _, _ = plan(junction, 0, (twin.Queue(0, 0, 9), twin.Queue(0, 0, 0)), (0, 0), beam=4)
     assert changes == ()
     assert cost == 0.0
 
@@ -128,5 +198,5 @@ def test_one_long_waiting_vehicle_outweighs_a_stream(waited: float) -> None:
     lone = twin.Lane(0.5, 50.0, 0.0, (0.0,) * HORIZON)
     serve = (((1.0, 0.0, ()), (0.0, 0.0, ())), ((0.0, 0.0, ()), (1.0, 0.0, ())))
     junction = twin.Junction((stream, lone), serve, ((0, 3), (3, 0)), ((0, 5), (5, 0)), WEIGHTS, HORIZON)
-    changes, _ = plan(junction, 0, (twin.Queue(6, 5, 9), twin.Queue(1, waited, 0)), (0, 0), beam=8)
+    changes, *_ = plan(junction, 0, (twin.Queue(6, 5, 9), twin.Queue(1, waited, 0)), (0, 0), beam=8)
     assert (changes[:1] == ((0, 1),)) == (waited > 0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from citybrain.network import csr
-from citybrain.signals import Aspect, GroupKind
+from citybrain.signals import Aspect, Conflict, GroupKind
 from citybrain.timings import interstage_tenths
+from citybrain.units import TENTHS_PER_SECOND
 from citybrain_kernels.planner_tables import Layout, Wiring
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from citybrain.control.interface import Site
+    from citybrain.signals import Signals
+
+GUARD_SPARE = 40
+"""Tenths that the guard adds to a change before it decides that a red may last no longer: four ticks of a second."""
 
 
 def lay_out(site: Site) -> tuple[Layout, Wiring]:
@@ -28,13 +33,20 @@ def _ints(values: Iterable[int]) -> NDArray[np.int32]:
     return np.array(list(values), dtype=np.int32)
 
 
+def _lawful_stages(signals: Signals, i: int) -> list[int]:
+    """Stages of an intersection without conflicting greens; the guard refuses the others."""
+    conflict = signals.conflicts(i)
+    green = {int(r): np.flatnonzero(signals.aspects(r) >= Aspect.PERMISSIVE) for r in signals.stages(i)}
+    return [r for r, on in green.items() if not np.any(conflict[np.ix_(on, on)] == Conflict.HARD)]
+
+
 class _Draft:
     """Tables in the making."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
         signals = site.signals
-        self.stage_ptr, self.stage_row = csr([signals.stages(i).tolist() for i in range(signals.n_intersections)])
+        self.stage_ptr, self.stage_row = csr([_lawful_stages(signals, i) for i in range(signals.n_intersections)])
         self._number_queues()
         self._list_serving()
 
@@ -138,6 +150,40 @@ class _Draft:
                         keep[a, p] = max(keep[a, p], needs - int(change[a, p]) - int(change[b, q]))
         return keep
 
+    def _reds(self) -> dict[str, NDArray[Any]]:
+        """Say how long every group may stay red before the guard changes by itself, and to which stage."""
+        signals, timings = self._site.signals, self._site.timings
+        groups: list[list[int]] = []
+        limits: list[int] = []
+        first: list[int] = []
+        serve: list[list[bool]] = []
+        slow: list[int] = []
+        for i in range(signals.n_intersections):
+            g0, n = int(signals.group_ptr[i]), int(signals.group_ptr[i + 1] - signals.group_ptr[i])
+            intergreen = timings.intergreen[signals.conflict_ptr[i] : signals.conflict_ptr[i + 1]].reshape(n, n)
+            stages = self.stage_row[self.stage_ptr[i] : self.stage_ptr[i + 1]].tolist()
+            green = np.array([signals.aspects(r) >= Aspect.PERMISSIVE for r in stages]).reshape(len(stages), n)
+            yellow = int(timings.yellow[g0 : g0 + n].max(initial=0))
+            change = np.array([max(yellow, int(intergreen[:, on].max(initial=0))) for on in green])
+            least = np.array([timings.min_green[g0 : g0 + n][on].max(initial=0) for on in green])
+            slow += (-(-(change + least) // TENTHS_PER_SECOND)).astype(int).tolist()
+            watched = [k for k in range(n) if green[:, k].any()]
+            groups.append([g0 + k for k in watched])
+            first += [int(np.flatnonzero(green[:, k])[0]) for k in watched]
+            limits += [int(timings.max_red[g0 + k]) - int(change[green[:, k]].max()) - GUARD_SPARE for k in watched]
+            serve.append(green[:, watched].ravel().tolist())
+        red_ptr, red_group = csr(groups)
+        serve_ptr, flat = csr(serve)
+        return {
+            "slow": _ints(slow),
+            "red_ptr": red_ptr,
+            "red_group": red_group,
+            "red_limit": _ints(limits),
+            "red_stage": _ints(first),
+            "red_serve_ptr": serve_ptr,
+            "red_serve": flat.astype(np.bool_),
+        }
+
     def tables(self) -> tuple[Layout, Wiring]:
         """Pack everything."""
         network, signals = self._site.network, self._site.signals
@@ -161,6 +207,7 @@ class _Draft:
             serve_ptr=self.serve_ptr,
             foe_ptr=foe_ptr,
             foe_queue=foe_queue,
+            **self._reds(),
         )
         wiring = Wiring(
             lane_queue=_ints(self.lane_queue[int(lane)] for lane in network.approach_lane),

@@ -15,6 +15,7 @@ from citybrain_kernels.planner_tables import (
     GREEN_AGE,
     I32,
     I64,
+    NOT_RED,
     PERMISSIVE,
     PROTECTED,
     QUEUED,
@@ -189,16 +190,30 @@ def find_hold(time: int, layout: Layout, wiring: Wiring, shown: Shown, hold: I32
 
 
 @kernel
+def find_reds(time: int, layout: Layout, shown: Shown, outlook: Outlook) -> None:
+    """Write the last second [D] at which the guard would still wait for every red group to be served."""
+    red_group, red_limit, red_last = layout.red_group, layout.red_limit, outlook.red_last
+    aspect, aspect_since = shown.aspect, shown.aspect_since
+    for d in range(red_group.shape[0]):
+        g = red_group[d]
+        red_last[d] = NOT_RED
+        if aspect[g] == RED:
+            red_last[d] = min(NOT_RED, (aspect_since[g] + red_limit[d] - time) // 10)
+
+
+@kernel
 def find_due(layout: Layout, wiring: Wiring, shown: Shown, outlook: Outlook, hold: I32, due: BOOLS) -> None:
     """Write which intersections [I] shall plan now.
 
-    Those that show no stage yet, and those that may change now and where somebody waits or comes.
+    Those that show no stage yet, and those that may change now and where somebody waits or comes, or where the guard
+    will soon change by itself.
     """
+    red_ptr, red_last = layout.red_ptr, outlook.red_last
     queue, expected = outlook.queue, outlook.arrivals
     row, changing, row_is_stage = shown.row, shown.changing, wiring.row_is_stage
     stage_ptr, stage_row, queue_ptr = layout.stage_ptr, layout.stage_row, layout.queue_ptr
     for i in range(row.shape[0]):
-        due[i] = not changing[i] and not row_is_stage[row[i]]
+        due[i] = not changing[i] and not row_is_stage[row[i]] and stage_ptr[i] < stage_ptr[i + 1]
         if changing[i] or due[i]:
             continue
         free = False
@@ -206,6 +221,8 @@ def find_due(layout: Layout, wiring: Wiring, shown: Shown, outlook: Outlook, hol
             free = free or (hold[s] <= 0 and stage_row[s] != row[i])
         if not free:
             continue
+        for d in range(red_ptr[i], red_ptr[i + 1]):
+            due[i] = due[i] or red_last[d] < expected.shape[1]
         for k in range(queue_ptr[i], queue_ptr[i + 1]):
             if queue[k, QUEUED] > 0.0:
                 due[i] = True
@@ -237,6 +254,7 @@ def look(
     fill_walks(time, wiring, shown, sight, outlook)
     fill_serving(time, wiring, belief, shown, outlook)
     find_hold(time, layout, wiring, shown, hold)
+    find_reds(time, layout, shown, outlook)
     find_due(layout, wiring, shown, outlook, hold, due)
 
 

@@ -25,6 +25,7 @@ from citybrain_kernels.planner_tables import (
     COST,
     GREEN_AGE,
     LEFT,
+    MOST_REDS,
     OPEN,
     PARENT,
     PERMISSIVE,
@@ -48,6 +49,7 @@ from citybrain_kernels.planner_tables import (
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
 
 
 @kernel
@@ -268,6 +270,8 @@ def add_up(n: int, q0: int, arrivals: F32, sums: F64) -> None:
 
 @kernel
 def plan_all(
+    share: int,
+    shares: int,
     due: NDArray[np.bool_],
     row: I32,
     hold: I32,
@@ -278,27 +282,77 @@ def plan_all(
     plan_row: I32,
     plan_start: I32,
     plan_cost: F32,
+    other_row: I32,
+    other_cost: F32,
 ) -> None:
-    """Plan every intersection that is due.
+    """Plan every intersection that is due; of several calls at the same time each takes its share.
 
     Parameters
     ----------
+    share, shares : this call plans intersections i with i % shares = share, with the scratch of that number.
     due : [I] plan this one now.
     row : [I] row shown now (a stage or not).
     hold : [S] seconds that must pass before the row shown may give way to this stage (minimum greens).
     plan_row, plan_start : [I, K] out: global rows, and seconds from now at which the change to them begins (0 for
         the row shown, if it is held); -1 fills the rest.
     plan_cost : [I] out: cost of the best plan [veh s].
+    other_row, other_cost : [I] out, where the plan begins with a change: what the best plan without that change begins
+        with (global row), and its cost [veh s]; -1 and NaN elsewhere.
     """
-    for i in range(due.shape[0]):
-        if due[i]:
-            plan_cost[i] = plan_one(i, row[i], hold, layout, outlook, weights, nodes, plan_row[i], plan_start[i])
+    spare_row, spare_start = nodes.row[share], nodes.start[share]
+    for i in range(share, due.shape[0], shares):
+        other_row[i], other_cost[i] = -1, np.nan
+        if not due[i]:
+            continue
+        plan_cost[i] = plan_one(i, row[i], share, hold, layout, outlook, weights, nodes, plan_row[i], plan_start[i], -1)
+        change = plan_row[i, 0]
+        if change != row[i]:
+            cost = plan_one(i, row[i], share, hold, layout, outlook, weights, nodes, spare_row, spare_start, change)
+            if cost < math.inf:
+                other_row[i], other_cost[i] = spare_row[0], cost
+
+
+@kernel
+def find_pressing(i: int, horizon: int, layout: Layout, red_last: I32) -> tuple[int, int]:
+    """Count the reds of intersection i to heed (0 if none ends within the horizon); and bits of those that need none.
+
+    The others than the first ``MOST_REDS`` are left to the guard.
+    """
+    red_ptr = layout.red_ptr
+    n = min(red_ptr[i + 1] - red_ptr[i], MOST_REDS)
+    free, pressing = 0, False
+    for d in range(n):
+        if red_last[red_ptr[i] + d] < horizon:
+            pressing = True
+        else:
+            free |= 1 << d
+    return (n if pressing else 0), free
+
+
+@kernel
+def serve_reds(n: int, base: int, served: int, red_serve: NDArray[np.bool_]) -> int:
+    """Add to the bits of groups served those that a stage serves; ``base`` is where the stage's groups begin."""
+    for d in range(n):
+        if red_serve[base + d]:
+            served |= 1 << d
+    return served
+
+
+@kernel
+def most_pressing(n: int, first: int, served: int, red_last: I32) -> int:
+    """Find the group [D], of n from ``first`` on, not served, at which the guard's patience ends first; or -1."""
+    worst = -1
+    for d in range(n):
+        if not (served >> d) & 1 and (worst < 0 or red_last[first + d] < red_last[worst]):
+            worst = first + d
+    return worst
 
 
 @kernel
 def plan_one(
     i: int,
     row: int,
+    share: int,
     hold: I32,
     layout: Layout,
     outlook: Outlook,
@@ -306,15 +360,24 @@ def plan_one(
     nodes: Nodes,
     plan_row: I32,
     plan_start: I32,
+    banned: int,
 ) -> float:
-    """Plan intersection i and return the plan's cost; arguments as in :func:`plan_all`, the plan's own rows."""
+    """Plan intersection i and return the plan's cost; arguments as in :func:`plan_all`, the plan's own rows.
+
+    No plan may begin with the row ``banned`` (-1: any may); without another one the cost is infinite.
+
+    Courses that the guard would bend since a group has been red for too long are not foreseen; where all would be, the
+    stage that the guard will take is. Reds that begin within the horizon are not watched: none is over so soon.
+    """
     q0, s0, v_base = layout.queue_ptr[i], layout.stage_ptr[i], layout.serve_ptr[i]
     n, n_stages = layout.queue_ptr[i + 1] - q0, layout.stage_ptr[i + 1] - s0
-    queue, arrivals, serve = outlook.queue, outlook.arrivals, outlook.serve
-    filled, place, value, queues = nodes.filled, nodes.place, nodes.value, nodes.queues
-    foe_ptr, foe_queue, sums, chance = layout.foe_ptr, layout.foe_queue, nodes.sums, nodes.chance
-    stage_row, change, keep = layout.stage_row, layout.change, layout.keep
-    change_base, row_base = layout.change_ptr[i], layout.row_ptr[i]
+    queue, arrivals, serve, red_last = outlook.queue, outlook.arrivals, outlook.serve, outlook.red_last
+    filled, place, value, queues = nodes.filled[share], nodes.place[share], nodes.value[share], nodes.queues[share]
+    sums, chance, served = nodes.sums[share], nodes.chance[share], nodes.served[share]
+    foe_ptr, foe_queue, red_serve, red_stage = layout.foe_ptr, layout.foe_queue, layout.red_serve, layout.red_stage
+    stage_row, change, keep, slow = layout.stage_row, layout.change, layout.keep, layout.slow
+    change_base, row_base, red_base = layout.change_ptr[i], layout.row_ptr[i], layout.red_serve_ptr[i]
+    first_red, all_reds = layout.red_ptr[i], layout.red_ptr[i + 1] - layout.red_ptr[i]
     horizon = filled.shape[0] - 2
     place[0, 0, STAGE] = -1
     for p in range(n_stages):
@@ -323,6 +386,7 @@ def plan_one(
     place[0, 0, SINCE] = -1
     place[0, 0, PARENT] = -1
     value[0, 0, COST] = 0.0
+    n_reds, served[0, 0] = find_pressing(i, horizon, layout, red_last)
     add_up(n, q0, arrivals, sums)
     foretell_gaps(v_base, n * n_stages, q0, arrivals, serve, foe_ptr, foe_queue, weights, chance)
     filled[:] = 0
@@ -335,34 +399,53 @@ def plan_one(
         queues[0, 0, l, SENT] = 0.0
     for t in range(horizon):
         for b in range(filled[t]):
-            shown, shown_since, so_far = place[t, b, STAGE], place[t, b, SINCE], value[t, b, COST]
+            shown = place[t, b, STAGE]
             source = stage_row[s0 + shown] - row_base if shown >= 0 else row - row_base
-            for q in range(n_stages):
+            grown = 0
+            # The last turn is for the guard's own choice, where the guard would bend every other.
+            for turn in range(n_stages + 1):
+                q = turn
+                if turn == n_stages:
+                    worst = most_pressing(n_reds, first_red, served[t, b], red_last)
+                    if grown > 0 or worst < 0:
+                        break
+                    q = red_stage[worst]
+                    if shown >= 0 and place[t, b, SINCE] < 0 and t < hold[s0 + q]:
+                        q = shown
+                if t == 0 and stage_row[s0 + q] == banned:
+                    continue
                 seconds = change[change_base + source * n_stages + q]
                 length = seconds + keep[change_base + source * n_stages + q]
                 v_to = v_base + q * n
-                v_from = v_base + shown * n if shown >= 0 else v_to
+                after = served[t, b]
+                if n_reds > 0:
+                    after = serve_reds(n_reds, red_base + q * all_reds, after, red_serve)
                 if q == shown:
                     seconds, length = 0, weights.step
                 elif shown >= 0:
-                    if shown_since < 0 and t < hold[s0 + q]:
+                    if place[t, b, SINCE] < 0 and t < hold[s0 + q]:
                         continue
-                    if not wanted(v_to, t, b, t + length, n, queues, sums, serve):
+                    if after == served[t, b] and not wanted(v_to, t, b, t + length, n, queues, sums, serve):
                         continue
                 # Children end on the grid of decisions, so that few seconds hold all nodes.
                 begin = min(t + seconds, horizon)
                 end = min(t + (length + weights.step - 1) // weights.step * weights.step, horizon)
-                since = shown_since if q == shown else begin
+                until = end - 1 if q == shown else max(end - 1, t + slow[s0 + q])
+                worst = most_pressing(n_reds, first_red, after, red_last)
+                if turn < n_stages and worst >= 0 and red_last[worst] < until:
+                    continue
+                grown += 1
+                since = place[t, b, SINCE] if q == shown else begin
                 slot = find_slot(end, q, since, filled, place, value)
                 bound = math.inf
                 if slot < filled[end]:
                     # The margin is for rounding, which may let the sums shrink a little.
-                    bound = value[end, slot, SCORE] * (1.0 + 1e-9) + 1e-9 - so_far
+                    bound = value[end, slot, SCORE] * (1.0 + 1e-9) + 1e-9 - value[t, b, COST]
                 more, later = roll(
                     t,
                     begin,
                     end,
-                    v_from,
+                    v_base + shown * n if shown >= 0 else v_to,
                     v_to,
                     v_base,
                     n,
@@ -379,26 +462,52 @@ def plan_one(
                     weights,
                     bound,
                 )
-                value[horizon + 1, 0, COST] = so_far + more
-                value[horizon + 1, 0, SCORE] = so_far + more + later
-                if slot == filled[end]:
-                    filled[end] += 1
-                elif value[horizon + 1, 0, SCORE] >= value[end, slot, SCORE]:
-                    continue
-                place[end, slot, STAGE] = q
-                place[end, slot, SINCE] = since
-                place[end, slot, PARENT] = t * place.shape[1] + b
-                for c in range(2):
-                    value[end, slot, c] = value[horizon + 1, 0, c]
-                for l in range(n):
-                    for c in range(5):
-                        queues[end, slot, l, c] = queues[horizon + 1, 0, l, c]
+                cost = value[t, b, COST] + more
+                enter(t, b, q, since, end, slot, n, cost, cost + later, after, filled, place, value, queues, served)
+    if filled[horizon] == 0:
+        return math.inf
     best = 0
     for b in range(1, filled[horizon]):
         if value[horizon, b, SCORE] < value[horizon, best, SCORE]:
             best = b
     trace(horizon * place.shape[1] + best, row, s0, place, stage_row, plan_row, plan_start)
     return float(value[horizon, best, SCORE])
+
+
+@kernel
+def enter(
+    t: int,
+    b: int,
+    stage: int,
+    since: int,
+    end: int,
+    slot: int,
+    n: int,
+    cost: float,
+    score: float,
+    after: int,
+    filled: I32,
+    place: I32,
+    value: F32,
+    queues: F32,
+    served: I64,
+) -> None:
+    """Put the child of node (t, b) that lies in the spare node into a slot of second ``end``, if it is better."""
+    spare = filled.shape[0] - 1
+    value[spare, 0, SCORE] = score  # rounded as those that it is compared with
+    if slot == filled[end]:
+        filled[end] += 1
+    elif value[spare, 0, SCORE] >= value[end, slot, SCORE]:
+        return
+    place[end, slot, STAGE] = stage
+    place[end, slot, SINCE] = since
+    place[end, slot, PARENT] = t * place.shape[1] + b
+    value[end, slot, COST] = cost
+    value[end, slot, SCORE] = score
+    served[end, slot] = after
+    for l in range(n):
+        for c in range(5):
+            queues[end, slot, l, c] = queues[spare, 0, l, c]
 
 
 @kernel

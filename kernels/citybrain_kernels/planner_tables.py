@@ -27,6 +27,11 @@ COST, SCORE = 0, 1
 QUEUED, WAITED, RATE, ROOM, RELIEF, GREEN_AGE = 0, 1, 2, 3, 4, 5
 PROTECTED, PERMISSIVE = 0, 1
 
+NOT_RED = 2**30
+"""Stands for the last second of a group that is not red."""
+MOST_REDS = 63
+"""Groups of an intersection whose longest red is planned with: one bit each."""
+
 
 class Layout(NamedTuple):
     """What does not change during a run.
@@ -37,6 +42,10 @@ class Layout(NamedTuple):
     for the minimum greens of what began and the clearance of what ended;
     serve_ptr [I + 1] start of the pairs (stage-major [P, L]); foe_ptr [V + 1], foe_queue: queues (local numbers) to
     which a permissive service gives way.
+    slow [S] seconds that the guard sets aside for a change to a stage and its minimum greens, whatever was shown;
+    red_ptr [I + 1], red_group [D] groups with a longest red that some stage serves; red_limit [D] tenths of red after
+    which the guard would change to such a stage by itself; red_stage [D] the stage that it would take (local);
+    red_serve_ptr [I + 1], red_serve: whether a stage serves such a group (stage-major [P, D of the intersection]).
     """
 
     queue_ptr: I32
@@ -49,6 +58,13 @@ class Layout(NamedTuple):
     serve_ptr: I32
     foe_ptr: I32
     foe_queue: I32
+    slow: I32
+    red_ptr: I32
+    red_group: I32
+    red_limit: I32
+    red_stage: I32
+    red_serve_ptr: I32
+    red_serve: BOOLS
 
 
 class Wiring(NamedTuple):
@@ -137,12 +153,14 @@ class Outlook(NamedTuple):
     queue [N, 6]: vehicles queued, seconds that the first one has waited, saturation flow [veh/s] (small where
     blocked), vehicles that the roads beyond can take now, rate at which that room comes back [veh/s], seconds that
     the queue has been green (0 at red). arrivals [N, H]: vehicles in second h. serve [V, 2]: share of the queue's
-    vehicles that may go in the stage with right of way, and giving way.
+    vehicles that may go in the stage with right of way, and giving way. red_last [D] last second at which the guard
+    would still wait for a change that serves the group; ``NOT_RED`` where it is not red.
     """
 
     queue: F32
     arrivals: F32
     serve: F32
+    red_last: I32
 
 
 class Weights(NamedTuple):
@@ -165,41 +183,63 @@ class Weights(NamedTuple):
     step: int
 
 
-class Nodes(NamedTuple):
-    """Scratch for one intersection: B nodes for each of the seconds 0 to H, and one spare row for the child in work.
+class Pace(NamedTuple):
+    """When an intersection searches anew; the same on every map.
 
-    filled [H + 2] nodes in use; place [H + 2, B, 3]: stage (local, -1 for a row that is no stage), second its greens
-    began (negative: before now), parent (second * B + b, -1 at the root); value [H + 2, B, 2]: cost so far and score
-    (cost plus tail) [veh s]; queues [H + 2, B, Lmax, 5]: vehicles left, wait of the first [s], seconds of green,
-    chance that no vehicle whose movement is red bars the lane yet, vehicles sent off since now. sums [Lmax, 3, H + 2]:
+    oldest: seconds after which it does so in any case; heed: seconds ahead of which arrivals are compared with what was
+    expected; news: vehicles more or fewer than expected of one queue that are reason enough; rate: change of a queue's
+    saturation flow that is reason enough, share of what it was.
+    """
+
+    oldest: int
+    heed: int
+    news: float
+    rate: float
+
+
+class Nodes(NamedTuple):
+    """Scratch for one intersection per thread w: B nodes for each of the seconds 0 to H, and a spare row for the child.
+
+    filled [W, H + 2] nodes in use; place [W, H + 2, B, 3]: stage (local, -1 for a row that is no stage), second its
+    greens began (negative: before now), parent (second * B + b, -1 at the root); value [W, H + 2, B, 2]: cost so far
+    and score (cost plus tail) [veh s]; queues [W, H + 2, B, Lmax, 5]: vehicles left, wait of the first [s], seconds of
+    green, chance that no vehicle whose movement is red bars the lane yet, vehicles sent off since now; served
+    [W, H + 2, B] bit d: red group d of the intersection was not red at some time from now on. sums [W, Lmax, 3, H + 2]:
     arrivals before second h, the sum of those before second h, and (first cell) the most in any second. chance
-    [Pmax * Lmax, H]: chance of a gap for each pair of the intersection.
+    [W, Pmax * Lmax, H]: chance of a gap for each pair of the intersection. row, start [W, K]: a plan that is not kept.
     """
 
     filled: I32
     place: I32
     value: F32
     queues: F32
+    served: I64
     sums: F64
     chance: F64
+    row: I32
+    start: I32
 
 
-def make_nodes(horizon: int, beam: int, queues: int, stages: int) -> Nodes:
-    """Allocate scratch for intersections with up to ``queues`` queues and ``stages`` stages."""
+def make_nodes(horizon: int, beam: int, queues: int, stages: int, length: int, threads: int = 1) -> Nodes:
+    """Allocate scratch for intersections with up to ``queues`` queues and ``stages`` stages, plans of ``length``."""
     return Nodes(
-        filled=np.zeros(horizon + 2, np.int32),
-        place=np.zeros((horizon + 2, beam, 3), np.int32),
-        value=np.zeros((horizon + 2, beam, 2), np.float32),
-        queues=np.zeros((horizon + 2, beam, queues, 5), np.float32),
-        sums=np.zeros((queues, 3, horizon + 2), np.float64),
-        chance=np.zeros((queues * stages, horizon), np.float64),
+        filled=np.zeros((threads, horizon + 2), np.int32),
+        place=np.zeros((threads, horizon + 2, beam, 3), np.int32),
+        value=np.zeros((threads, horizon + 2, beam, 2), np.float32),
+        queues=np.zeros((threads, horizon + 2, beam, queues, 5), np.float32),
+        served=np.zeros((threads, horizon + 2, beam), np.int64),
+        sums=np.zeros((threads, queues, 3, horizon + 2), np.float64),
+        chance=np.zeros((threads, queues * stages, horizon), np.float64),
+        row=np.zeros((threads, length), np.int32),
+        start=np.zeros((threads, length), np.int32),
     )
 
 
-def make_outlook(queues: int, horizon: int, pairs: int) -> Outlook:
-    """Allocate an outlook for N queues, H seconds and V pairs."""
+def make_outlook(queues: int, horizon: int, pairs: int, reds: int) -> Outlook:
+    """Allocate an outlook for N queues, H seconds, V pairs and D groups with a longest red."""
     return Outlook(
         queue=np.zeros((queues, 6), np.float32),
         arrivals=np.zeros((queues, horizon), np.float32),
         serve=np.zeros((pairs, 2), np.float32),
+        red_last=np.full(reds, NOT_RED, np.int32),
     )

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from citybrain_kernels.accelerate import Held, desk_kernel
+from citybrain_kernels.accelerate import Held, desk_kernel, kernel
 from citybrain_kernels.outlook import keep_plans, look
 from citybrain_kernels.planner import plan_all
+from citybrain_kernels.planner_news import keep_to_news
 from citybrain_kernels.planner_tables import (
     BOOLS,
     F32,
@@ -19,6 +20,7 @@ from citybrain_kernels.planner_tables import (
     Layout,
     Nodes,
     Outlook,
+    Pace,
     Shown,
     Sight,
     Weights,
@@ -30,16 +32,22 @@ class Memory(NamedTuple):
     """What is kept from tick to tick, and scratch.
 
     usual [A] flow of every stop-line lane as it usually is [veh/s]; plan_row, plan_start [I, K] plans: global rows and
-    tenths of a second, -1 fills the rest; cost [I] of the last search [veh s]. Scratch: outlook, nodes, hold [S],
-    due [I], found_row, found_start [I, K].
+    tenths of a second, -1 fills the rest; cost [I] of the last search [veh s]; other_row, other_cost [I] what the best
+    plan that does not begin with the change found at this tick begins with, and its cost; -1 and NaN where none was.
+    planned_at [I] time of the last search [tenths], negative before the first; expected [N, oldest + 1],
+    expected_rate [N] what it was made with. Scratch: outlook, hold [S], due [I], found_row, found_start [I, K].
     """
 
     usual: F32
     plan_row: I32
     plan_start: I64
     cost: F32
+    other_row: I32
+    other_cost: F32
+    planned_at: I64
+    expected: F32
+    expected_rate: F32
     outlook: Outlook
-    nodes: Nodes
     hold: I32
     due: BOOLS
     found_row: I32
@@ -47,52 +55,96 @@ class Memory(NamedTuple):
 
 
 class Desk(NamedTuple):
-    """All that a planner holds from tick to tick."""
+    """All that a planner holds from tick to tick; the nodes are scratch, as much of it as threads share a tick."""
 
     layout: Layout
     wiring: Wiring
     sight: Sight
     weights: Weights
+    pace: Pace
     memory: Memory
+    nodes: Nodes
 
 
 @desk_kernel
-def plan(
-    time: int, share: float, turn: int, turns: int, desk: Held[Desk], belief: Belief, shown: Shown, since: I64
-) -> None:
-    """Plan for one tick.
+def plan(time: int, share: float, desk: Held[Desk], belief: Belief, shown: Shown, since: I64) -> None:
+    """Plan for one tick: all of what follows, one after the other.
 
     Parameters
     ----------
     time : [tenths of a second].
     share : weight of this tick's flow in the usual one.
-    turn, turns : only intersections i with i % turns = turn search in this tick.
     since : [I] when each row was shown, or the change to it began [tenths of a second].
-    desk : its memory's ``plan_row``, ``plan_start`` and ``cost`` are what comes out.
+    desk : its memory's ``plan_row``, ``plan_start``, ``cost``, ``other_row`` and ``other_cost`` are what comes out.
     """
-    layout, wiring, sight, weights, memory = desk.value
-    look(time, share, layout, wiring, belief, shown, sight, memory.usual, memory.outlook, memory.hold, memory.due)
-    for i in range(memory.due.shape[0]):
-        memory.due[i] = memory.due[i] and i % turns == turn
-    plan_all(
-        memory.due,
+    _look(time, share, desk.value, belief, shown)
+    _search(0, 1, desk.value, shown.row)
+    _settle(time, desk.value, shown.row, since)
+
+
+@desk_kernel
+def look_out(time: int, share: float, desk: Held[Desk], belief: Belief, shown: Shown) -> None:
+    """See what is to be expected, and who searches; arguments as in :func:`plan`."""
+    _look(time, share, desk.value, belief, shown)
+
+
+@desk_kernel
+def search(share: int, shares: int, desk: Held[Desk], row: I32) -> None:
+    """Search for the intersections i with i % shares = share; shares may run at the same time.
+
+    Each writes its own intersections alone and depends on nothing that another writes, so that the number of shares
+    changes nothing.
+    """
+    _search(share, shares, desk.value, row)
+
+
+@desk_kernel
+def settle(time: int, desk: Held[Desk], row: I32, since: I64) -> None:
+    """Bring all plans up to now, once every share is done; arguments as in :func:`plan`."""
+    _settle(time, desk.value, row, since)
+
+
+@kernel
+def _look(time: int, share: float, desk: Desk, belief: Belief, shown: Shown) -> None:
+    layout, memory, outlook = desk.layout, desk.memory, desk.memory.outlook
+    look(time, share, layout, desk.wiring, belief, shown, desk.sight, memory.usual, outlook, memory.hold, memory.due)
+    keep_to_news(
+        time,
         shown.row,
-        memory.hold,
+        memory.plan_row,
+        memory.plan_start,
+        memory.planned_at,
         layout,
+        outlook,
+        desk.pace,
+        memory.expected,
+        memory.expected_rate,
+        memory.due,
+    )
+
+
+@kernel
+def _search(share: int, shares: int, desk: Desk, row: I32) -> None:
+    memory = desk.memory
+    plan_all(
+        share,
+        shares,
+        memory.due,
+        row,
+        memory.hold,
+        desk.layout,
         memory.outlook,
-        weights,
-        memory.nodes,
+        desk.weights,
+        desk.nodes,
         memory.found_row,
         memory.found_start,
         memory.cost,
+        memory.other_row,
+        memory.other_cost,
     )
-    keep_plans(
-        time,
-        memory.due,
-        shown.row,
-        since,
-        memory.found_row,
-        memory.found_start,
-        memory.plan_row,
-        memory.plan_start,
-    )
+
+
+@kernel
+def _settle(time: int, desk: Desk, row: I32, since: I64) -> None:
+    memory = desk.memory
+    keep_plans(time, memory.due, row, since, memory.found_row, memory.found_start, memory.plan_row, memory.plan_start)

@@ -39,6 +39,17 @@ class Junction:
     keep: tuple[tuple[int, ...], ...]
     weights: Weights
     horizon: int
+    slow: tuple[int, ...] = ()
+    reds: tuple[Red, ...] = ()
+
+
+@dataclass(frozen=True)
+class Red:
+    """A group that is red: until when the guard waits, its own choice of stage, and the stages that serve the group."""
+
+    last: int
+    choice: int
+    served_by: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class History:
     cost: float
     queues: tuple[Queue, ...]
     changes: tuple[tuple[int, int], ...] = ()
+    red: tuple[Red, ...] = ()
 
 
 def gap_chance(j: Junction, foes: tuple[int, ...], h: int, begin: int, before: tuple[Queue, ...]) -> float:
@@ -123,24 +135,52 @@ def go(j: Junction, node: History, target: int, begin: int, end: int) -> History
         cost,
         tuple(queues),
         node.changes + (((node.second, target),) if changed else ()),
+        tuple(red for red in node.red if target not in red.served_by),
     )
+
+
+def would_bend(node: History, target: int, until: int) -> bool:
+    """Whether a red would last longer than the guard lets it, were nothing else begun before ``until``."""
+    return any(red.last < until for red in node.red if target not in red.served_by)
+
+
+def forced(j: Junction, node: History, hold: tuple[int, ...]) -> list[History]:
+    """What the guard makes of it where it bends everything else."""
+    if not node.red:
+        return []
+    target = min(node.red, key=lambda red: red.last).choice
+    if not node.switched and node.second < hold[target]:
+        return [go(j, node, node.stage, node.second, min(node.second + j.weights.step, j.horizon))]
+    return [change_to(j, node, target)]
+
+
+def change_to(j: Junction, node: History, target: int) -> History:
+    """Change to another stage and keep it."""
+    change, least = j.change[node.stage][target], j.keep[node.stage][target]
+    end = node.second + math.ceil((change + least) / j.weights.step) * j.weights.step
+    return go(j, node, target, min(node.second + change, j.horizon), min(end, j.horizon))
 
 
 def children(j: Junction, node: History, hold: tuple[int, ...]) -> list[History]:
     """Every lawful next decision: hold for a step, or change and keep the new stage."""
-    step = j.weights.step
-    out = [go(j, node, node.stage, node.second, min(node.second + step, j.horizon))]
+    after = min(node.second + j.weights.step, j.horizon)
+    out = [] if would_bend(node, node.stage, after - 1) else [go(j, node, node.stage, node.second, after)]
     for target in range(len(j.serve)):
         if target == node.stage or (not node.switched and node.second < hold[target]):
             continue
         change, least = j.change[node.stage][target], j.keep[node.stage][target]
         served = [k for k in range(len(j.lanes)) if sum(j.serve[target][k][:2]) > 0]
         until = node.second + change + least
-        if not any(node.queues[k].left > 0.01 or sum(j.lanes[k].arrivals[node.second : until]) > 0.05 for k in served):
-            continue
-        end = node.second + math.ceil((change + least) / step) * step
-        out.append(go(j, node, target, min(node.second + change, j.horizon), min(end, j.horizon)))
-    return out
+        wanted = any(
+            node.queues[k].left > 0.01 or sum(j.lanes[k].arrivals[node.second : until]) > 0.05 for k in served
+        )
+        pressing = any(target in red.served_by for red in node.red)
+        child = change_to(j, node, target)
+        if (wanted or pressing) and not would_bend(
+            node, target, max(child.second - 1, node.second + (j.slow[target] if j.slow else 0))
+        ):
+            out.append(child)
+    return out or forced(j, node, hold)
 
 
 def score(j: Junction, node: History) -> float:
@@ -158,7 +198,8 @@ def score(j: Junction, node: History) -> float:
 def all_plans(j: Junction, stage: int, queues: tuple[Queue, ...], hold: tuple[int, ...]) -> list[tuple[float, History]]:
     """Score of every history up to the horizon."""
     finished = []
-    open_nodes = [History(0, stage, False, 0.0, queues)]
+    pressing = tuple(red for red in j.reds if red.last < j.horizon)
+    open_nodes = [History(0, stage, False, 0.0, queues, red=pressing)]
     while open_nodes:
         node = open_nodes.pop()
         if node.second >= j.horizon:
