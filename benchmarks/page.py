@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 SERVICE = ROOT / "docs" / "results-service.md"
 SENSING = ROOT / "docs" / "results-sensing.md"
+PLANNER = ROOT / "docs" / "results-planner.md"
 _HEADS = {
+    PLANNER: """# Results of the planner
+
+Every section is written by the command that it names. What the parameters are: [planner.md](planner.md). What a delay
+is, and what a simulation does not show: [evidence.md](evidence.md).
+""",
     SERVICE: """# Results of the live service
 
 Every section is written by the command that it names. Times depend on the machine, and load generators share its
@@ -42,7 +48,7 @@ def write_section(title: str, command: str, body: str, page: Path = SERVICE) -> 
     ----------
     command : what writes the section, told in its first line.
     body : Markdown.
-    page : ``SERVICE`` or ``SENSING``.
+    page : ``SERVICE``, ``SENSING`` or ``PLANNER``.
     """
     text = page.read_text(encoding="utf-8") if page.exists() else _HEADS[page]
     head, *sections = text.split("\n## ")

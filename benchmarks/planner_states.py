@@ -11,7 +11,7 @@ import pickle
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +21,19 @@ from citybrain.control.planner_tables import lay_out
 from citybrain.control.registry import make_controller
 from citybrain.guard import LampGuard
 from citybrain.randomness import generator
-from citybrain.units import to_tenths
+from citybrain.units import TENTHS_PER_SECOND, to_tenths
 from citybrain_kernels.planner_tables import Belief, Layout, Shown, Wiring
 from citybrain_sim.runs import RunSpec
+from citybrain_sim.sensor_profiles import load_sensor_profile
 from citybrain_sim.site import make_estimator, open_street
 from citybrain_sim.sumo_plant import SumoOptions, SumoPlant
-from citybrain_sim.sensor_profiles import load_sensor_profile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from citybrain.control.interface import Site
+    from citybrain.decisions import LampState
+    from citybrain.state import TrafficState
 
 LEARNING_S = 300
 """A street fills before it is worth recording."""
@@ -63,6 +67,9 @@ INDEX = {
     "group_ptr": PTR,
     "pair_ptr": PTR,
     "row": "rows",
+    "red_ptr": PTR,
+    "red_group": "groups",
+    "red_serve_ptr": PTR,
 }
 """What the numbers in a table count; tables that are not named hold no numbers of anything, or local ones."""
 
@@ -70,18 +77,15 @@ INDEX = {
 class Moment(NamedTuple):
     """What the planner is asked at one tick."""
 
-    time: int
-    belief: Belief
-    shown: Shown
-    since: NDArray[np.int64]
+    state: TrafficState
+    lamps: LampState
 
 
 class Recording(NamedTuple):
-    """A map's tables and some moments of a run."""
+    """A map and some moments of a run."""
 
     name: str
-    layout: Layout
-    wiring: Wiring
+    site: Site
     moments: list[Moment]
 
 
@@ -90,7 +94,10 @@ class City(NamedTuple):
 
     layout: Layout
     wiring: Wiring
-    moment: Moment
+    time: int
+    belief: Belief
+    shown: Shown
+    since: NDArray[np.int64]
 
 
 def record(name: str, seconds: int, folder: Path) -> Recording:
@@ -122,65 +129,74 @@ def _simulate(name: str, seconds: int) -> Recording:
             while (batch := plant.observe()) is not None:
                 lamps = guard.lamps
                 state = estimator.update(batch, lamps)
-                at = (batch.time - to_tenths(begin)) // 10
+                at = (batch.time - to_tenths(begin)) // TENTHS_PER_SECOND
                 if at >= LEARNING_S and at % EVERY_S == 0:
-                    shown = Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since)
-                    moments.append(Moment(state.time, belief_of(state), shown, lamps.since))
+                    moments.append(Moment(state, lamps))
                 plant.apply(guard.enforce(controller.decide(state, lamps)))
-    return Recording(name, *lay_out(site), moments)
+    return Recording(name, site, moments)
 
 
-def tile(recordings: Sequence[Recording], intersections: int) -> City:
-    """Lay moments of maps side by side, in turn, until there are so many intersections or a few more."""
-    pieces: list[tuple[Layout, Wiring, Moment]] = []
+class _Piece(NamedTuple):
+    """One map at one moment, in the planner's tables."""
+
+    layout: Layout
+    wiring: Wiring
+    belief: Belief
+    shown: Shown
+    since: NDArray[np.int64]
+
+
+def tile(recordings: Sequence[Recording], intersections: int, time: int = 360_000) -> City:
+    """Lay moments of maps side by side, in turn, until there are so many intersections or a few more.
+
+    ``time`` : when all of them are said to be [tenths].
+    """
+    tables = [lay_out(found.site) for found in recordings]
+    pieces: list[_Piece] = []
     count = turn = 0
     while count < intersections:
-        found = recordings[turn % len(recordings)]
-        moment = found.moments[turn // len(recordings) % len(found.moments)]
-        pieces.append((found.layout, found.wiring, moment))
-        count += len(found.layout.stage_ptr) - 1
+        k, again = turn % len(recordings), turn // len(recordings)
+        moments = recordings[k].moments
+        pieces.append(_piece(tables[k], moments[again % len(moments)], time))
+        count += len(tables[k][0].stage_ptr) - 1
         turn += 1
-    sizes = [_sizes(*piece) for piece in pieces]
+    sizes = [_sizes(piece) for piece in pieces]
     before = {name: np.cumsum([0, *(size[name] for size in sizes)]) for name in sizes[0]}
-    time = pieces[0][2].time
 
-    def joined(parts: list[NamedTuple]) -> list[NDArray[np.generic]]:
-        names = type(parts[0])._fields
-        return [_join(name, [getattr(part, name) for part in parts], before) for name in names]
+    def joined(parts: list[Any]) -> list[Any]:
+        return [_join(name, [getattr(part, name) for part in parts], before) for name in parts[0]._fields]
 
-    shown = [_at(moment, time) for _, _, moment in pieces]
     return City(
-        Layout(*joined([layout for layout, _, _ in pieces])),  # type: ignore[arg-type]  # each keeps its own type
-        Wiring(*joined([wiring for _, wiring, _ in pieces])),  # type: ignore[arg-type]
-        Moment(
-            time,
-            Belief(*joined([moment.belief for _, _, moment in pieces])),  # type: ignore[arg-type]
-            Shown(*joined([moment.shown for moment in shown])),  # type: ignore[arg-type]
-            np.concatenate([moment.since for moment in shown]),
-        ),
+        Layout(*joined([piece.layout for piece in pieces])),
+        Wiring(*joined([piece.wiring for piece in pieces])),
+        time,
+        Belief(*joined([piece.belief for piece in pieces])),
+        Shown(*joined([piece.shown for piece in pieces])),
+        np.concatenate([piece.since for piece in pieces]),
     )
 
 
-def _at(moment: Moment, time: int) -> Moment:
+def _piece(tables: tuple[Layout, Wiring], moment: Moment, time: int) -> _Piece:
     """Move a moment to another time."""
-    shift = time - moment.time
-    shown = moment.shown._replace(aspect_since=moment.shown.aspect_since + shift)
-    return Moment(time, moment.belief, shown, moment.since + shift)
+    lamps, shift = moment.lamps, time - moment.state.time
+    shown = Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since + shift)
+    return _Piece(*tables, belief_of(moment.state), shown, lamps.since + shift)
 
 
-def _sizes(layout: Layout, wiring: Wiring, moment: Moment) -> dict[str, int]:
+def _sizes(piece: _Piece) -> dict[str, int]:
     """How many of everything a piece has."""
+    layout, wiring, belief = piece.layout, piece.wiring, piece.belief
     return {
         "rows": int(layout.row_ptr[-1]),
         "queues": int(layout.queue_ptr[-1]),
         "pairs": int(layout.serve_ptr[-1]),
-        "lanes": len(moment.belief.queue),
-        "moves": len(moment.belief.turn_share),
+        "lanes": len(belief.queue),
+        "moves": len(belief.turn_share),
         "groups": int(wiring.group_ptr[-1]),
     }
 
 
-def _join(name: str, parts: list[NDArray[np.generic]], before: dict[str, NDArray[np.int64]]) -> NDArray[np.generic]:
+def _join(name: str, parts: list[NDArray[Any]], before: dict[str, NDArray[np.int64]]) -> NDArray[Any]:
     """Put tables after each other, with their numbers counted on."""
     kind = INDEX.get(name, PLAIN)
     if kind == PTR:
@@ -189,5 +205,5 @@ def _join(name: str, parts: list[NDArray[np.generic]], before: dict[str, NDArray
     if kind == PLAIN:
         return np.concatenate(parts)
     # -1 stands for nobody and stays.
-    moved = [np.where(part >= 0, part + n, part) for part, n in zip(parts, before[kind], strict=False)]  # type: ignore[operator]
+    moved = [np.where(part >= 0, part + n, part) for part, n in zip(parts, before[kind], strict=False)]
     return np.concatenate(moved).astype(parts[0].dtype)

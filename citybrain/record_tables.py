@@ -88,6 +88,21 @@ ENGINE_TABLES: dict[str, Table] = {
             Column("cost", pa.float32(), "veh s", "what the controller thinks its plan costs; NaN: it does not say"),
         ),
     ),
+    "decisions": Table(
+        "a change of what an intersection is wished, by a controller that gives reasons: what, and why",
+        (
+            _TIME,
+            _INTERSECTION,
+            Column("row", pa.int32(), "", "row wanted from now on (`network.json`)"),
+            Column("waiting", pa.float32(), "veh", "vehicles that it serves and that wait"),
+            Column("coming", pa.float32(), "veh", "vehicles that it serves and that come within 10 s"),
+            Column("head_wait", pa.float32(), "s", "how long the first of them has stood"),
+            Column("cost", pa.float32(), "veh s", "what the controller thinks its plan costs"),
+            Column("other_row", pa.int32(), "", "what the best plan without this change begins with; -1: none"),
+            Column("other_cost", pa.float32(), "veh s", "what that plan would cost; NaN: none"),
+            Column("text", pa.string(), "", "all of it in one line"),
+        ),
+    ),
     "commands": Table(
         "the first tick, and every change of an intersection's lamps: what is shown from then on",
         (

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from citybrain.city.columns import CityColumns
 from citybrain.city.districts import usual_districts
 from citybrain.city.observer import CityObserver
+from citybrain.control.reasons import Explainer
 from citybrain.decisions import Rule
 from citybrain.record_tables import ENGINE_TABLES, TABLES
 from citybrain.units import TENTHS_PER_SECOND
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from citybrain.decisions import Command, Wish
+    from citybrain.decisions import Command, LampState, Wish
     from citybrain.network import Network
     from citybrain.observations import ObservationBatch, SensorTable
     from citybrain.signals import Signals
@@ -60,6 +61,8 @@ class Recorder:
         self._truth: list[tuple[float, int, int, int, float]] = []
         self._row = np.full(network.n_intersections, -1, dtype=np.int32)
         self._changing = np.zeros(network.n_intersections, dtype=np.bool_)
+        self._explainer = Explainer(network, signals)
+        self._decided_on: tuple[LampState, NDArray[np.int32]] | None = None
         self._next_shares = -1
         districts = usual_districts(network)
         self._city = CityObserver(network, sensors, districts)
@@ -115,6 +118,7 @@ class Recorder:
         self._write_observations(batches)
         self._write_states(states)
         self._write_wishes(wishes)
+        self._write_decisions(states, wishes, commands)
         self._write_commands(commands)
         self._write_city(batches, states)
 
@@ -187,6 +191,24 @@ class Recorder:
             pa.ListArray.from_arrays(offsets, pa.array(starts[:, 1:][foretold], pa.float64())),
             np.concatenate([wish.cost for wish in wishes]),
         )
+
+    def _write_decisions(
+        self, states: Sequence[TrafficState], wishes: Sequence[Wish], commands: Sequence[Command]
+    ) -> None:
+        """Explain every row that is wanted anew; the first tick's are not decisions."""
+        rows: list[tuple[Any, ...]] = []
+        for state, wish, command in zip(states, wishes, commands, strict=True):
+            wanted = wish.plan_row[:, 0]
+            if self._decided_on is not None and wish.reasons is not None:
+                lamps, before = self._decided_on
+                for i in np.flatnonzero(wanted != before).tolist():
+                    held = command.bent_rule[command.bent_intersection == i].tolist()
+                    decision = self._explainer.decision(i, state, lamps, wish, held)
+                    rows.append((wish.time / TENTHS_PER_SECOND, i, *decision))
+            self._decided_on = command.lamps, wanted
+        times, places, *columns = zip(*rows, strict=True) if rows else [[]] * len(TABLES["decisions"].columns)
+        named = self._named("intersection", np.array(places, dtype=np.int32))
+        self._write("decisions", list(times), named, *(list(column) for column in columns))
 
     def _write_commands(self, commands: Sequence[Command]) -> None:
         times, places, lamps, rows, changing = [], [], [], [], []

@@ -63,6 +63,7 @@ class Parameters:
     horizon : seconds that the search looks ahead; 60 did not do better, and what is left then has its cost.
     beam : nodes kept per second of the search; twice as many find plans about 1 % cheaper in twice the time.
     usual_ticks : ticks over which the usual flow of a lane is learnt.
+    heed_reds : plan with the guard's longest reds.
     """
 
     weights: Weights = WEIGHTS
@@ -71,6 +72,7 @@ class Parameters:
     horizon: int = 40
     beam: int = 4
     usual_ticks: int = 300
+    heed_reds: bool = True
 
 
 class Planner:
@@ -84,6 +86,10 @@ class Planner:
     site : the street.
     parameters : of the search.
     threads : that share a tick, None for as many as the machine has cores. They change nothing but the time it takes.
+
+    Attributes
+    ----------
+    searches : made so far, over all intersections.
     """
 
     def __init__(self, site: Site, parameters: Parameters | None = None, threads: int | None = None) -> None:
@@ -91,12 +97,13 @@ class Planner:
         n_i = site.signals.n_intersections
         if threads is None:
             threads = len(os.sched_getaffinity(0)) if n_i >= THREADS_FROM else 1
-        layout, wiring = lay_out(site)
+        layout, wiring = lay_out(site, parameters.heed_reds)
         desk = make_desk(layout, wiring, parameters, threads)
         self._usual_ticks = parameters.usual_ticks
         self._memory = desk.memory
         self._team = Team(desk, threads)
         self._ticks = 0
+        self.searches = 0
 
     def decide(self, state: TrafficState, lamps: LampState) -> Wish:
         """Plan the intersections that can decide now; the others go on with what they show."""
@@ -106,6 +113,7 @@ class Planner:
         shown = Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since)
         self._team.plan(time, learning, belief_of(state), shown, lamps.since)
         memory = self._memory
+        self.searches += int(np.count_nonzero(memory.due))
         reasons = Reasons(memory.other_row.copy(), memory.other_cost.copy())
         return Wish(state.time, memory.plan_row.copy(), memory.plan_start.copy(), memory.cost.copy(), reasons)
 
@@ -130,14 +138,14 @@ class Team:
         self._pool = ThreadPoolExecutor(threads, "planner") if threads > 1 else None
 
     def plan(self, time: Any, learning: float, belief: Belief, shown: Shown, since: NDArray[np.int64]) -> None:
-        """Do one tick; arguments as of the kernel's ``plan``."""
-        if self._pool is None:
-            kernel.plan(time, learning, self._desk, belief, shown, since)
-            return
+        """Do one tick; arguments as of the kernels."""
         kernel.look_out(time, learning, self._desk, belief, shown)
-        shares = range(self._shares)
-        for done in [self._pool.submit(kernel.search, k, self._shares, self._desk, shown.row) for k in shares]:
-            done.result()
+        if self._pool is None:
+            kernel.search(0, 1, self._desk, shown.row)
+        else:
+            shares = range(self._shares)
+            for done in [self._pool.submit(kernel.search, k, self._shares, self._desk, shown.row) for k in shares]:
+                done.result()
         kernel.settle(time, self._desk, shown.row, since)
 
 

@@ -24,9 +24,9 @@ GUARD_SPARE = 40
 """Tenths that the guard adds to a change before it decides that a red may last no longer: four ticks of a second."""
 
 
-def lay_out(site: Site) -> tuple[Layout, Wiring]:
-    """Make the planner's tables of a site."""
-    return _Draft(site).tables()
+def lay_out(site: Site, heed_reds: bool = True) -> tuple[Layout, Wiring]:
+    """Make the planner's tables of a site; without longest reds where they are not to be heeded."""
+    return _Draft(site, heed_reds).tables()
 
 
 def _ints(values: Iterable[int]) -> NDArray[np.int32]:
@@ -43,8 +43,9 @@ def _lawful_stages(signals: Signals, i: int) -> list[int]:
 class _Draft:
     """Tables in the making."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, heed_reds: bool) -> None:
         self._site = site
+        self._heed_reds = heed_reds
         signals = site.signals
         self.stage_ptr, self.stage_row = csr([_lawful_stages(signals, i) for i in range(signals.n_intersections)])
         self._number_queues()
@@ -167,7 +168,7 @@ class _Draft:
             change = np.array([max(yellow, int(intergreen[:, on].max(initial=0))) for on in green])
             least = np.array([timings.min_green[g0 : g0 + n][on].max(initial=0) for on in green])
             slow += (-(-(change + least) // TENTHS_PER_SECOND)).astype(int).tolist()
-            watched = [k for k in range(n) if green[:, k].any()]
+            watched = [k for k in range(n) if green[:, k].any() and self._heed_reds]
             groups.append([g0 + k for k in watched])
             first += [int(np.flatnonzero(green[:, k])[0]) for k in watched]
             limits += [int(timings.max_red[g0 + k]) - int(change[green[:, k]].max()) - GUARD_SPARE for k in watched]

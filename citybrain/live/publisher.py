@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import citybrain
+from citybrain.control.reasons import Explainer
 from citybrain.decisions import Rule
 from citybrain.errors import InputError
 from citybrain.live.schedules import Entry, Laid, lay_out
@@ -91,6 +92,7 @@ class Publisher:
         self._book, self._terms = book, terms
         self._group_ptr = site.signals.group_ptr
         self._served = served_lanes(site)
+        self._explainer = Explainer(site.network, site.signals)
         n_i = len(book.ids)
         self.has_plan = np.zeros(n_i, dtype=np.bool_)
         self.plan_stage = np.full((n_i, LENGTH), -1, dtype=np.int32)
@@ -218,6 +220,9 @@ class Publisher:
             kept.append((int(self._stage[i, 0]), int(self._begin[i, 0])))
         kept.append((int(self._stage[i, 1]), int(self._begin[i, 1])))
         reasons = self._reasons(moment, served, i, [*kept[-1:], *laid.entries])
+        if override is None:
+            grounds = self._explainer.grounds(i, moment.wish, int(moment.before.row[i]))
+            reasons[0]["text"] = "; ".join([reasons[0]["text"], *grounds])
         entries = [*kept, *laid.entries][:LENGTH]
         document = make_plan(
             book.data[i],

@@ -300,11 +300,14 @@ def plan_all(
         with (global row), and its cost [veh s]; -1 and NaN elsewhere.
     """
     spare_row, spare_start = nodes.row[share], nodes.start[share]
+    any_row = np.int32(-1)  # of the type of rows, or everything is compiled twice
     for i in range(share, due.shape[0], shares):
         other_row[i], other_cost[i] = -1, np.nan
         if not due[i]:
             continue
-        plan_cost[i] = plan_one(i, row[i], share, hold, layout, outlook, weights, nodes, plan_row[i], plan_start[i], -1)
+        plan_cost[i] = plan_one(
+            i, row[i], share, hold, layout, outlook, weights, nodes, plan_row[i], plan_start[i], any_row
+        )
         change = plan_row[i, 0]
         if change != row[i]:
             cost = plan_one(i, row[i], share, hold, layout, outlook, weights, nodes, spare_row, spare_start, change)

@@ -1,13 +1,13 @@
-"""One tick of the planner as one call: look, search where it is due, bring plans up to now.
+"""One tick of the planner in three calls: look, search where it is due, bring plans up to now.
 
-One call, and what lasts is held by the kernel's side, since every array that Python hands over costs time.
+What lasts is held by the kernel's side, since every array that Python hands over costs time.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from citybrain_kernels.accelerate import Held, desk_kernel, kernel
+from citybrain_kernels.accelerate import Held, desk_kernel
 from citybrain_kernels.outlook import keep_plans, look
 from citybrain_kernels.planner import plan_all
 from citybrain_kernels.planner_news import keep_to_news
@@ -67,47 +67,16 @@ class Desk(NamedTuple):
 
 
 @desk_kernel
-def plan(time: int, share: float, desk: Held[Desk], belief: Belief, shown: Shown, since: I64) -> None:
-    """Plan for one tick: all of what follows, one after the other.
+def look_out(time: int, share: float, desk: Held[Desk], belief: Belief, shown: Shown) -> None:
+    """See what is to be expected, and who searches.
 
     Parameters
     ----------
     time : [tenths of a second].
     share : weight of this tick's flow in the usual one.
-    since : [I] when each row was shown, or the change to it began [tenths of a second].
-    desk : its memory's ``plan_row``, ``plan_start``, ``cost``, ``other_row`` and ``other_cost`` are what comes out.
     """
-    _look(time, share, desk.value, belief, shown)
-    _search(0, 1, desk.value, shown.row)
-    _settle(time, desk.value, shown.row, since)
-
-
-@desk_kernel
-def look_out(time: int, share: float, desk: Held[Desk], belief: Belief, shown: Shown) -> None:
-    """See what is to be expected, and who searches; arguments as in :func:`plan`."""
-    _look(time, share, desk.value, belief, shown)
-
-
-@desk_kernel
-def search(share: int, shares: int, desk: Held[Desk], row: I32) -> None:
-    """Search for the intersections i with i % shares = share; shares may run at the same time.
-
-    Each writes its own intersections alone and depends on nothing that another writes, so that the number of shares
-    changes nothing.
-    """
-    _search(share, shares, desk.value, row)
-
-
-@desk_kernel
-def settle(time: int, desk: Held[Desk], row: I32, since: I64) -> None:
-    """Bring all plans up to now, once every share is done; arguments as in :func:`plan`."""
-    _settle(time, desk.value, row, since)
-
-
-@kernel
-def _look(time: int, share: float, desk: Desk, belief: Belief, shown: Shown) -> None:
-    layout, memory, outlook = desk.layout, desk.memory, desk.memory.outlook
-    look(time, share, layout, desk.wiring, belief, shown, desk.sight, memory.usual, outlook, memory.hold, memory.due)
+    layout, wiring, sight, _, pace, memory, _ = desk.value
+    look(time, share, layout, wiring, belief, shown, sight, memory.usual, memory.outlook, memory.hold, memory.due)
     keep_to_news(
         time,
         shown.row,
@@ -115,27 +84,32 @@ def _look(time: int, share: float, desk: Desk, belief: Belief, shown: Shown) -> 
         memory.plan_start,
         memory.planned_at,
         layout,
-        outlook,
-        desk.pace,
+        memory.outlook,
+        pace,
         memory.expected,
         memory.expected_rate,
         memory.due,
     )
 
 
-@kernel
-def _search(share: int, shares: int, desk: Desk, row: I32) -> None:
-    memory = desk.memory
+@desk_kernel
+def search(share: int, shares: int, desk: Held[Desk], row: I32) -> None:
+    """Search for the intersections i with i % shares = share; shares may run at the same time.
+
+    Each writes its own intersections alone and depends on nothing that another writes, so that the number of shares
+    changes nothing. ``row`` [I] is shown now.
+    """
+    layout, _, _, weights, _, memory, nodes = desk.value
     plan_all(
         share,
         shares,
         memory.due,
         row,
         memory.hold,
-        desk.layout,
+        layout,
         memory.outlook,
-        desk.weights,
-        desk.nodes,
+        weights,
+        nodes,
         memory.found_row,
         memory.found_start,
         memory.cost,
@@ -144,7 +118,12 @@ def _search(share: int, shares: int, desk: Desk, row: I32) -> None:
     )
 
 
-@kernel
-def _settle(time: int, desk: Desk, row: I32, since: I64) -> None:
-    memory = desk.memory
+@desk_kernel
+def settle(time: int, desk: Held[Desk], row: I32, since: I64) -> None:
+    """Bring all plans up to now, once every share is done.
+
+    ``since`` [I] says when each row was shown, or the change to it began [tenths of a second]. The memory's
+    ``plan_row``, ``plan_start``, ``cost``, ``other_row`` and ``other_cost`` are what comes out.
+    """
+    memory = desk.value.memory
     keep_plans(time, memory.due, row, since, memory.found_row, memory.found_start, memory.plan_row, memory.plan_start)

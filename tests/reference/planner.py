@@ -171,9 +171,7 @@ def children(j: Junction, node: History, hold: tuple[int, ...]) -> list[History]
         change, least = j.change[node.stage][target], j.keep[node.stage][target]
         served = [k for k in range(len(j.lanes)) if sum(j.serve[target][k][:2]) > 0]
         until = node.second + change + least
-        wanted = any(
-            node.queues[k].left > 0.01 or sum(j.lanes[k].arrivals[node.second : until]) > 0.05 for k in served
-        )
+        wanted = any(node.queues[k].left > 0.01 or sum(j.lanes[k].arrivals[node.second : until]) > 0.05 for k in served)
         pressing = any(target in red.served_by for red in node.red)
         child = change_to(j, node, target)
         if (wanted or pressing) and not would_bend(
