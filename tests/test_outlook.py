@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from citybrain.control.planner import SIGHT, Planner
-from citybrain.control.planner_tables import lay_out
+from citybrain.control.planner import SIGHT, Planner, belief_of
+from citybrain.control.planner_tables import GUARD_SPARE, lay_out
 from citybrain.decisions import LampState
 from citybrain.state import HORIZON, TrafficState
 from citybrain_kernels import outlook as kernel
-from citybrain_kernels.planner_tables import Belief, Outlook, Shown, make_outlook
+from citybrain_kernels.planner_tables import NOT_RED, Belief, Outlook, Shown, make_outlook
 from tests.reference import outlook as twin
 from tests.sites import lamps_showing, random_state, small_site
 
@@ -55,6 +55,69 @@ def test_outlook_equals_its_twin(seed: int) -> None:
                 pair = int(layout.serve_ptr[i]) + p * n + int(wiring.lane_queue[a] - layout.queue_ptr[i])
                 share = twin.served(SITE, state, row, a)
                 assert outlook.serve[pair] == pytest.approx(np.array(share), abs=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_who_may_plan_and_until_when_reds_may_last_equal_their_twins(seed: int) -> None:
+    outlook, hold, due, lamps, _ = seen(seed)
+    layout, wiring = lay_out(SITE)
+    for d, g in enumerate(layout.red_group.tolist()):
+        last = twin.last_second(SITE, TIME, lamps, g, GUARD_SPARE)
+        assert outlook.red_last[d] == (NOT_RED if last is None else last)
+    for x, g in enumerate(wiring.walk_group.tolist()):
+        k = wiring.walk_queue[x]
+        assert outlook.queue[k, :2] == pytest.approx(np.array(twin.walk_queue(TIME, lamps, SIGHT, g), np.float32))
+        assert (outlook.arrivals[k] == np.float32(SIGHT.walk_arrivals)).all()
+    for i in range(SITE.signals.n_intersections):
+        stages = slice(int(layout.stage_ptr[i]), int(layout.stage_ptr[i + 1]))
+        queues = slice(int(layout.queue_ptr[i]), int(layout.queue_ptr[i + 1]))
+        assert due[i] == twin.may_plan(
+            bool(SITE.signals.row_is_stage[lamps.row[i]]),
+            bool(lamps.changing[i]),
+            dict(zip(layout.stage_row[stages].tolist(), hold[stages].tolist(), strict=True)),
+            int(lamps.row[i]),
+            outlook.queue[queues, 0].tolist(),
+            outlook.arrivals[queues].ravel().tolist(),
+            outlook.red_last[layout.red_ptr[i] : layout.red_ptr[i + 1]].tolist(),
+            HORIZON,
+        )
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_usual_arrivals_equal_their_twin(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    state = random_state(SITE, rng, TIME)
+    layout, wiring = lay_out(SITE)
+    belief = belief_of(state)
+    usual = rng.uniform(0, 0.3, len(wiring.lane_queue)).astype(np.float32)
+    before = usual.copy()
+    kernel.learn_usual(0.25, wiring, belief, usual)
+    outlook = make_outlook(int(layout.queue_ptr[-1]), HORIZON, int(layout.serve_ptr[-1]), len(layout.red_group))
+    kernel.fill_arrivals(wiring, belief, usual, SIGHT, outlook)
+    for a, k in enumerate(wiring.lane_queue):
+        flow = float(state.flow[wiring.approach_lane[a]])
+        assert usual[a] == pytest.approx(twin.usual_flow(float(before[a]), flow, 0.25), rel=1e-5)
+        expected = twin.arrivals_of(state.arrivals[a].tolist(), float(usual[a]), SIGHT.known)
+        assert outlook.arrivals[k] == pytest.approx(np.array(expected, np.float32), rel=1e-4, abs=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_kept_plans_equal_their_twin(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    length, entries = 5, int(rng.integers(1, 6))
+    rows = rng.integers(0, 4, entries).tolist()
+    starts = np.sort(rng.integers(0, 400, entries)).tolist()
+    plan_row, plan_start = np.full((1, length), -1, np.int32), np.full((1, length), -1, np.int64)
+    plan_row[0, :entries], plan_start[0, :entries] = rows, starts
+    time, row, since = int(rng.integers(0, 500)), int(rng.integers(0, 4)), int(rng.integers(0, 500))
+    nothing = np.full((1, length), -1, np.int32)
+    shown = np.array([row], np.int32), np.array([since], np.int64)
+    kernel.keep_plans(time, np.zeros(1, np.bool_), *shown, nothing, nothing, plan_row, plan_start)
+    left = twin.kept(list(zip(rows, starts, strict=True)), time, row, since)
+    assert [(r, s) for r, s in zip(plan_row[0].tolist(), plan_start[0].tolist(), strict=True) if r >= 0] == left
 
 
 def test_pedestrians_wait_at_red_and_go_at_green() -> None:

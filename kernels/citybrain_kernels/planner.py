@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from citybrain_kernels.accelerate import kernel
 from citybrain_kernels.planner_tables import (
     AGE,
+    BENT_COST,
     COST,
     GREEN_AGE,
     LEFT,
@@ -29,6 +30,7 @@ from citybrain_kernels.planner_tables import (
     OPEN,
     PARENT,
     PERMISSIVE,
+    PRESSING_COST,
     PROTECTED,
     QUEUED,
     RATE,
@@ -342,8 +344,17 @@ def serve_reds(n: int, base: int, served: int, red_serve: NDArray[np.bool_]) -> 
 
 
 @kernel
+def unserved(n: int, served: int) -> int:
+    """Count the reds, of n, that are not served."""
+    count = 0
+    for d in range(n):
+        count += 1 - (served >> d & 1)
+    return count
+
+
+@kernel
 def most_pressing(n: int, first: int, served: int, red_last: I32) -> int:
-    """Find the group [D], of n from ``first`` on, not served, at which the guard's patience ends first; or -1."""
+    """Find the group [D] at which the guard loses patience first, of n from ``first`` on that are not served; or -1."""
     worst = -1
     for d in range(n):
         if not (served >> d) & 1 and (worst < 0 or red_last[first + d] < red_last[worst]):
@@ -370,7 +381,7 @@ def plan_one(
     No plan may begin with the row ``banned`` (-1: any may); without another one the cost is infinite.
 
     Courses that the guard would bend since a group has been red for too long are not foreseen; where all would be, the
-    stage that the guard will take is. Reds that begin within the horizon are not watched: none is over so soon.
+    stage that the guard will take is, at a price. Reds that begin within the horizon are not watched: they have time.
     """
     q0, s0, v_base = layout.queue_ptr[i], layout.stage_ptr[i], layout.serve_ptr[i]
     n, n_stages = layout.queue_ptr[i + 1] - q0, layout.stage_ptr[i + 1] - s0
@@ -465,8 +476,9 @@ def plan_one(
                     weights,
                     bound,
                 )
-                cost = value[t, b, COST] + more
-                enter(t, b, q, since, end, slot, n, cost, cost + later, after, filled, place, value, queues, served)
+                cost = value[t, b, COST] + more + (BENT_COST if turn == n_stages else 0.0)
+                score = cost + later + PRESSING_COST * unserved(n_reds, after)
+                enter(t, b, q, since, end, slot, n, cost, score, after, filled, place, value, queues, served)
     if filled[horizon] == 0:
         return math.inf
     best = 0

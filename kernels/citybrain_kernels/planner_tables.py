@@ -31,6 +31,13 @@ NOT_RED = 2**30
 """Stands for the last second of a group that is not red."""
 MOST_REDS = 63
 """Groups of an intersection whose longest red is planned with: one bit each."""
+BENT_COST = 1000.0
+"""Cost of a course that the guard will bend [veh s]: any other one is better."""
+PRESSING_COST = 30.0
+"""Score of a red that must end within the horizon and is not served yet [veh s].
+
+Several of them take longer to serve than the last moment leaves; this keeps courses in the beam that begin early.
+"""
 
 
 class Layout(NamedTuple):

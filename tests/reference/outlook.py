@@ -89,3 +89,67 @@ def held_for(site: Site, time: int, lamps: LampState, i: int, row: int) -> int:
                     ended -= int(timings.yellow[g0 + e]) if lamps.aspect[g0 + e] == Aspect.RED else 0
                     rest = max(rest, int(intergreen[e, k]) - (time - ended) - lasts)
     return math.ceil(rest / 10)
+
+
+def usual_flow(usual: float, flow: float, share: float) -> float:
+    """Flow of a lane as it usually is, after one more tick."""
+    return usual + share * (flow - usual)
+
+
+def arrivals_of(foretold: list[float], usual: float, known: int) -> list[float]:
+    """Vehicles expected in each second: those foretold, and once that is over no fewer in all than usual."""
+    late = foretold[known:]
+    more = max(0.0, usual - sum(late) / len(late))
+    return foretold[:known] + [x + more for x in late]
+
+
+def walk_queue(time: int, lamps: LampState, sight: Sight, g: int) -> tuple[float, float]:
+    """People who wait at a crossing, and how long the first has."""
+    red = lamps.aspect[g] < Aspect.PERMISSIVE
+    waited = min((time - int(lamps.aspect_since[g])) / 10, sight.walk_patience) if red else 0.0
+    return waited * sight.walk_arrivals, waited
+
+
+def last_second(site: Site, time: int, lamps: LampState, g: int, spare: int) -> int | None:
+    """Last second at which the guard still waits for a change that serves a red group; None for others."""
+    signals, timings = site.signals, site.timings
+    if lamps.aspect[g] != Aspect.RED:
+        return None
+    i = next(i for i in range(signals.n_intersections) if signals.group_ptr[i] <= g < signals.group_ptr[i + 1])
+    g0, n = int(signals.group_ptr[i]), int(signals.group_ptr[i + 1] - signals.group_ptr[i])
+    intergreen = timings.intergreen[signals.conflict_ptr[i] : signals.conflict_ptr[i + 1]].reshape(n, n)
+    slowest = 0
+    for row in signals.stages(i):
+        green = [k for k, aspect in enumerate(signals.aspects(int(row))) if aspect >= Aspect.PERMISSIVE]
+        if g - g0 in green:
+            clears = max(int(intergreen[e, k]) for e in range(n) for k in green)
+            slowest = max(slowest, clears, *(int(timings.yellow[g0 + e]) for e in range(n)))
+    return (int(lamps.aspect_since[g]) + int(timings.max_red[g]) - slowest - spare - time) // 10
+
+
+def may_plan(
+    shows_stage: bool,
+    changing: bool,
+    stages: dict[int, int],
+    row: int,
+    waiting: list[float],
+    coming: list[float],
+    reds: list[int],
+    horizon: int,
+) -> bool:
+    """Whether an intersection shall plan; ``stages`` says for every row that is one how long it must wait still."""
+    if changing:
+        return False
+    if not shows_stage:
+        return bool(stages)
+    if all(hold > 0 for stage, hold in stages.items() if stage != row):
+        return False
+    return any(x > 0 for x in [*waiting, *coming]) or any(last < horizon for last in reds)
+
+
+def kept(plan: list[tuple[int, int]], time: int, row: int, since: int) -> list[tuple[int, int]]:
+    """What is left of a plan of (row, start) at a time; what is shown, if it says otherwise."""
+    begun = [k for k, (_, start) in enumerate(plan) if k == 0 or start <= time]
+    # A plan is in order of time: what has begun is its beginning.
+    rest = plan[begun[-1] :]
+    return rest if rest[0][0] == row else [(row, min(since, time))]

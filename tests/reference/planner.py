@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from citybrain_kernels.planner_tables import Weights
+from citybrain_kernels.planner_tables import BENT_COST, PRESSING_COST, Weights
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,10 @@ def forced(j: Junction, node: History, hold: tuple[int, ...]) -> list[History]:
         return []
     target = min(node.red, key=lambda red: red.last).choice
     if not node.switched and node.second < hold[target]:
-        return [go(j, node, node.stage, node.second, min(node.second + j.weights.step, j.horizon))]
-    return [change_to(j, node, target)]
+        child = go(j, node, node.stage, node.second, min(node.second + j.weights.step, j.horizon))
+    else:
+        child = change_to(j, node, target)
+    return [replace(child, cost=child.cost + BENT_COST)]
 
 
 def change_to(j: Junction, node: History, target: int) -> History:
@@ -190,7 +192,7 @@ def score(j: Junction, node: History) -> float:
             if sum(j.serve[node.stage][k][:2]) <= 0.0:
                 each += w.tail_red
             total += q.left * each * (1.0 + max(0.0, q.wait - w.patience) / w.patience)
-    return node.cost + w.tail * total
+    return node.cost + w.tail * total + PRESSING_COST * len(node.red)
 
 
 def all_plans(j: Junction, stage: int, queues: tuple[Queue, ...], hold: tuple[int, ...]) -> list[tuple[float, History]]:
