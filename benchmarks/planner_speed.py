@@ -20,12 +20,12 @@ import numpy as np
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
-from benchmarks.headline import markdown, teller
 from benchmarks.intake import Spent, spent
-from benchmarks.page import PLANNER, ROOT, command_line, write_section
+from benchmarks.page import PLANNER, ROOT, command_line, teller, write_section
 from benchmarks.planner_states import City, Recording, record, tile
 from citybrain.control.planner import LONG_AGO, Parameters, Team, make_desk
 from citybrain.errors import CityBrainError
+from citybrain_sim.bench.layout import markdown
 from citybrain_sim.comparison import compare, plan_runs
 
 MAPS = ("district", "cologne8", "ingolstadt21", "grid4x4", "bologna_acosta")
@@ -156,8 +156,8 @@ def size_section(sizes: Sequence[Size]) -> str:
         lines.append([f"{horizon} s", f"{np.median(times):.0f}", f"{max(times):.0f}"])
     stages, queues = [size.stages for size in sizes], [size.queues for size in sizes]
     about = (
-        f"Intersections of {min(stages)} to {max(stages)} stages and {min(queues)} to {max(queues)} queues, each kind by "
-        "itself. CPU per search [us]:"
+        f"Intersections of {min(stages)} to {max(stages)} stages and {min(queues)} to {max(queues)} queues, each kind "
+        "by itself. CPU per search [us]:"
     )
     picture = f"![One search against stages, queues and horizon](pictures/{PICTURE.name})"
     return "\n\n".join([picture, about, markdown(["horizon", "median kind", "slowest kind"], lines)])

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.headline import markdown
 from benchmarks.page import PLANNER, ROOT, command_line, write_section
 from benchmarks.planner_variants import REFERENCE, Variant, halved_and_doubled, without
 from citybrain.control.cautious import Cautious
@@ -30,6 +29,7 @@ from citybrain.guard import LampGuard
 from citybrain.measures import Tally, is_gridlocked, measure_trips
 from citybrain.randomness import generator
 from citybrain.units import TENTHS_PER_SECOND, to_tenths
+from citybrain_sim.bench.layout import markdown
 from citybrain_sim.runs import RunSpec
 from citybrain_sim.sensor_profiles import load_sensor_profile
 from citybrain_sim.site import make_estimator, open_street

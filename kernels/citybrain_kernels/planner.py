@@ -15,6 +15,7 @@ p, q stages of an intersection, h and t seconds from now, b nodes of one second,
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -302,7 +303,7 @@ def plan_all(
         with (global row), and its cost [veh s]; -1 and NaN elsewhere.
     """
     spare_row, spare_start = nodes.row[share], nodes.start[share]
-    any_row = np.int32(-1)  # of the type of rows, or everything is compiled twice
+    any_row: Any = np.int32(-1)  # of the type of rows, or everything is compiled twice
     for i in range(share, due.shape[0], shares):
         other_row[i], other_cost[i] = -1, np.nan
         if not due[i]:
