@@ -96,7 +96,7 @@ class Planner:
         parameters = parameters or Parameters()
         n_i = site.signals.n_intersections
         if threads is None:
-            threads = len(os.sched_getaffinity(0)) if n_i >= THREADS_FROM else 1
+            threads = (os.cpu_count() or 1) if n_i >= THREADS_FROM else 1
         layout, wiring = lay_out(site, parameters.heed_reds)
         desk = make_desk(layout, wiring, parameters, threads)
         self._usual_ticks = parameters.usual_ticks
