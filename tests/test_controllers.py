@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import fields
+from dataclasses import is_dataclass
 from functools import cache
 
 import numpy as np
@@ -40,9 +40,12 @@ def site_called(where: str) -> Site:
 
 
 def same(one: object, other: object) -> bool:
-    """Whether two frozen dataclasses of arrays are equal, NaN to NaN."""
-    pairs = [(getattr(one, f.name), getattr(other, f.name)) for f in fields(one)]  # type: ignore[arg-type] # dataclasses
-    return all(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") for a, b in pairs)
+    """Whether two frozen dataclasses of arrays, and of such dataclasses, are equal, NaN to NaN."""
+    pairs = zip(vars(one).values(), vars(other).values(), strict=True)
+    return all(
+        same(a, b) if is_dataclass(a) else np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f")
+        for a, b in pairs
+    )
 
 
 def check_tick(site: Site, name: str, state: TrafficState, wish: Wish) -> None:
