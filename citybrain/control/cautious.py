@@ -76,7 +76,7 @@ class Cautious:
             np.where(here, program.plan_row, wish.plan_row),
             np.where(here, program.plan_start, wish.plan_start),
             np.where(unseen, program.cost, wish.cost),
-            None if wish.reasons is None else replace(wish.reasons, own_program=unseen),
+            reasons=None if wish.reasons is None else replace(wish.reasons, own_program=unseen),
         )
 
     def _unseen(self, state: TrafficState) -> NDArray[np.bool_]:

@@ -115,7 +115,7 @@ class Planner:
         memory = self._memory
         self.searches += int(np.count_nonzero(memory.due))
         reasons = Reasons(memory.other_row.copy(), memory.other_cost.copy())
-        return Wish(state.time, memory.plan_row.copy(), memory.plan_start.copy(), memory.cost.copy(), reasons)
+        return Wish(state.time, memory.plan_row.copy(), memory.plan_start.copy(), memory.cost.copy(), reasons=reasons)
 
 
 class Team:
