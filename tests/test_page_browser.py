@@ -85,7 +85,7 @@ class Twin:
             self.live.intersections,
             clock.now(),
         )
-        self.keys = {
+        self.keys: dict[str, str] = {
             scope: make_key(self.store, scope, "a test", None, clock.now()) for scope in (Scope.OPERATOR, Scope.READER)
         }
         self.live.start()

@@ -9,7 +9,7 @@ import { onTheme, palette, type Colours } from "./theme";
 
 /** From this scale on lanes are drawn, and from the next the ways through the junctions [px/m]. */
 const LANES_FROM = 0.5;
-const WAYS_FROM = 1.9;
+const WAYS_FROM = 1.4;
 const LANE_WIDTH = 3;
 const PICK_RADIUS = 26;
 const EASE = 0.16;
