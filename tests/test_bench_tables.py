@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,7 +151,7 @@ def test_published_figures_stand_beside_ours_of_their_protocol_alone() -> None:
         ("by faults", {"faults": "late-2"}, "late-2", "61.5 [60.7, 62.3] (1.50)"),
     ],
 )
-def test_conditions_stand_side_by_side(name: str, changes: dict[str, object], head: str, cell: str) -> None:
+def test_conditions_stand_side_by_side(name: str, changes: dict[str, Any], head: str, cell: str) -> None:
     delays = {"town": 61.05}
     text = make_table(name, results(runs("max-wave", {"town": 40.55}), runs("max-wave", delays, **changes)))
     assert line(text, "map")[3] == head

@@ -74,7 +74,7 @@ def delays(cells: Sequence[Cell]) -> str:
     legend = (
         f"Median control delay [s/veh], in brackets its 95 % interval; {LOCKED} Protocol `{cells[0].row.protocol}`, "
         f"{describe(cells)}, sensors {_sensors(cells)}, every map's own timing profile unless said, one set of "
-        f"parameters on all maps. {YARDSTICK}"
+        f"parameters on all maps.{f' {YARDSTICK}' if any(cell.row.controller == ORACLE for cell in cells) else ''}"
     )
     body = [
         [_named(label)] + [_delay(cell, best) if (cell := found.get((label, s))) else UNKNOWN for s in scenarios]
