@@ -78,6 +78,7 @@ def without() -> Iterator[Variant]:
         "plans kept until there is news": replace(usual, pace=pace._replace(oldest=1)),
         "news: plans kept until they are old": replace(usual, pace=pace._replace(news=NEVER, rate=NEVER)),
         "longest reds planned with": replace(usual, heed_reds=False),
+        "queues inside first where it is full": replace(usual, sight=sight._replace(inside=0.0)),
         "more than one course followed": replace(usual, beam=1),
     }
     for name, parameters in off.items():

@@ -21,6 +21,11 @@ TIME = 36_000
 SITE = small_site()
 
 
+def filling_before(seed: int) -> NDArray[np.float32]:
+    """How full the room behind every stop line was until now."""
+    return np.random.default_rng(seed + 1).random(SITE.network.n_approach_lanes).astype(np.float32)
+
+
 def seen(seed: int) -> tuple[Outlook, NDArray[np.int32], NDArray[np.bool_], LampState, TrafficState]:
     """Outlook, hold, due, lamps and state for random traffic and random stages."""
     rng = np.random.default_rng(seed)
@@ -33,7 +38,8 @@ def seen(seed: int) -> tuple[Outlook, NDArray[np.int32], NDArray[np.bool_], Lamp
     shown = Shown(lamps.row, lamps.changing, lamps.aspect, lamps.aspect_since)
     hold, due = np.zeros(len(layout.stage_row), np.int32), np.zeros(len(rows), np.bool_)
     usual = np.zeros(len(wiring.lane_queue), np.float32)
-    kernel.look(TIME, 0.0, layout, wiring, belief, shown, SIGHT, usual, outlook, hold, due)
+    filling, pressed = filling_before(seed), np.zeros(len(rows), np.float32)
+    kernel.look(TIME, 0.0, layout, wiring, belief, shown, SIGHT, usual, filling, pressed, outlook, hold, due)
     return outlook, hold, due, lamps, state
 
 
@@ -43,7 +49,7 @@ def test_outlook_equals_its_twin(seed: int) -> None:
     outlook, hold, _, lamps, state = seen(seed)
     layout, wiring = lay_out(SITE)
     for a, k in enumerate(wiring.lane_queue):
-        expected = twin.lane_queue(SITE, state, lamps, SIGHT, a)
+        expected = twin.lane_queue(SITE, state, lamps, SIGHT, filling_before(seed), a)
         assert outlook.queue[k] == pytest.approx(np.array(expected, np.float32), rel=1e-5)
         np.testing.assert_array_equal(outlook.arrivals[k], state.arrivals[a])
     for i in range(SITE.signals.n_intersections):

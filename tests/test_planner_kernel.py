@@ -38,6 +38,7 @@ def junctions(draw: st.DrawFn) -> Case:
             room=float(np.float32(rng.choice([2.0, 50.0]))),
             relief=float(np.float32(rng.uniform(0, 0.3))),
             arrivals=tuple(float(x) for x in (rng.random(HORIZON) < 0.15)),
+            worth=float(np.float32(rng.choice([1.0, 1.5, 7.0]))),
         )
         for _ in range(n)
     )
@@ -94,7 +95,7 @@ def plan(
         red_serve=np.array([p in red.served_by for p in range(n_stages) for red in junction.reds], np.bool_),
     )
     table = [
-        [q.left, q.wait, lane.rate, lane.room, lane.relief, q.age]
+        [q.left, q.wait, lane.rate, lane.room, lane.relief, q.age, lane.worth]
         for q, lane in zip(queues, junction.lanes, strict=True)
     ]
     outlook = tables.Outlook(

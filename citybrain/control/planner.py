@@ -46,6 +46,9 @@ SIGHT = Sight(
     walk_rate=10.0,
     walk_patience=600.0,
     known=10,
+    filled=0.4,
+    settle=120.0,
+    inside=6.0,
 )
 LONG_AGO = -(2**40)
 PACE = Pace(oldest=4, heed=20, news=1.0, rate=0.5)
@@ -155,6 +158,8 @@ def make_desk(layout: Layout, wiring: Wiring, parameters: Parameters, threads: i
     horizon = parameters.horizon
     memory = kernel.Memory(
         usual=np.zeros(len(wiring.lane_queue), dtype=np.float32),
+        filling=np.zeros(len(wiring.lane_queue), dtype=np.float32),
+        pressed=np.zeros(n_i, dtype=np.float32),
         plan_row=np.full((n_i, PLAN_LENGTH), -1, dtype=np.int32),
         plan_start=np.full((n_i, PLAN_LENGTH), -1, dtype=np.int64),
         cost=np.full(n_i, np.nan, dtype=np.float32),

@@ -23,6 +23,7 @@ from citybrain_kernels.planner_tables import (
     RELIEF,
     ROOM,
     WAITED,
+    WORTH,
     Belief,
     Layout,
     Outlook,
@@ -93,6 +94,46 @@ def fill_lanes(wiring: Wiring, belief: Belief, sight: Sight, outlook: Outlook) -
 
 
 @kernel
+def fill_worth(
+    layout: Layout, wiring: Wiring, belief: Belief, sight: Sight, filling: F32, pressed: F32, outlook: Outlook
+) -> None:
+    """Write what a waiting vehicle weighs: at a pressed intersection the more, the fuller the room where it stands.
+
+    Of two queues as long, the one that will soon stand in the way of others is served first, and the one at the edge
+    of the network waits: that meters what comes in while the inside is full.
+
+    Parameters
+    ----------
+    filling : [A] how full every stop-line lane inside the network has been of late, 0 to 1; moved on by one tick.
+    pressed : [I] out: 0 where no such lane is as full as ``filled``, 1 where one is twice as full.
+    """
+    lane_queue, queue, queue_ptr = wiring.lane_queue, outlook.queue, layout.queue_ptr
+    store_ptr, store_lane, storage = wiring.store_ptr, wiring.store_lane, wiring.storage
+    approach_lane, line_storage = wiring.approach_lane, wiring.line_storage
+    pressed[:] = 0.0
+    i = 0
+    for a in range(lane_queue.shape[0]):
+        while lane_queue[a] >= queue_ptr[i + 1]:
+            i += 1
+        standing = 0.0
+        for x in range(store_ptr[a], store_ptr[a + 1]):
+            standing += belief.queue[store_lane[x]]
+        full, taken = 0.0, 0.0
+        if storage[a] > 0.0:
+            full = min(1.0, standing / storage[a])
+            taken = min(1.0, belief.queue[approach_lane[a]] / line_storage[a])
+        filling[a] += (taken - filling[a]) / sight.settle
+        pressed[i] = max(pressed[i], min(1.0, max(0.0, filling[a] / sight.filled - 1.0)))
+        queue[lane_queue[a], WORTH] = full
+    i = 0
+    for a in range(lane_queue.shape[0]):
+        while lane_queue[a] >= queue_ptr[i + 1]:
+            i += 1
+        k = lane_queue[a]
+        queue[k, WORTH] = 1.0 + sight.inside * pressed[i] * math.sqrt(queue[k, WORTH])
+
+
+@kernel
 def fill_walks(time: int, wiring: Wiring, shown: Shown, sight: Sight, outlook: Outlook) -> None:
     """Write the queues of pedestrians: they come evenly and go together."""
     walk_queue, walk_group = wiring.walk_queue, wiring.walk_group
@@ -109,6 +150,7 @@ def fill_walks(time: int, wiring: Wiring, shown: Shown, sight: Sight, outlook: O
         queue[k, ROOM] = math.inf
         queue[k, RELIEF] = 1.0
         queue[k, GREEN_AGE] = 0.0
+        queue[k, WORTH] = 1.0
         for h in range(expected.shape[1]):
             expected[k, h] = sight.walk_arrivals
 
@@ -243,6 +285,8 @@ def look(
     shown: Shown,
     sight: Sight,
     usual: F32,
+    filling: F32,
+    pressed: F32,
     outlook: Outlook,
     hold: I32,
     due: BOOLS,
@@ -251,6 +295,7 @@ def look(
     learn_usual(share, wiring, belief, usual)
     fill_arrivals(wiring, belief, usual, sight, outlook)
     fill_lanes(wiring, belief, sight, outlook)
+    fill_worth(layout, wiring, belief, sight, filling, pressed, outlook)
     fill_walks(time, wiring, shown, sight, outlook)
     fill_serving(time, wiring, belief, shown, outlook)
     find_hold(time, layout, wiring, shown, hold)

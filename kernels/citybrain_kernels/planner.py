@@ -43,6 +43,7 @@ from citybrain_kernels.planner_tables import (
     STAGE,
     WAIT,
     WAITED,
+    WORTH,
     Layout,
     Nodes,
     Outlook,
@@ -145,6 +146,7 @@ def roll(
     spare = queues.shape[0] - 1
     for l in range(n):
         k = q0 + l
+        worth = queue[k, WORTH]
         left, wait, age = queues[t, b, l, LEFT], queues[t, b, l, WAIT], queues[t, b, l, AGE]
         open_share, sent = queues[t, b, l, OPEN], queues[t, b, l, SENT]
         went = serve[v_from + l, PROTECTED] + serve[v_from + l, PERMISSIVE] > 0.0
@@ -163,14 +165,15 @@ def roll(
             if part == 1:
                 age, open_share = 0.0, 1.0
                 if left > 0.01 and wait + (h1 - h0) <= weights.patience:
-                    cost += (h1 - h0) * (left - sums[l, 0, h0]) + sums[l, 1, h1 + 1] - sums[l, 1, h0 + 1]
+                    waited = (h1 - h0) * (left - sums[l, 0, h0]) + sums[l, 1, h1 + 1] - sums[l, 1, h0 + 1]
+                    cost += worth * waited
                     left += coming
                     wait += h1 - h0
                 else:
                     for h in range(h0, h1):
                         left += arrivals[k, h]
                         wait = wait + 1.0 if left > 0.01 else 0.0
-                        cost += left * (1.0 + max(0.0, wait - weights.patience) / weights.patience)
+                        cost += worth * left * (1.0 + max(0.0, wait - weights.patience) / weights.patience)
                 continue
             permissive = serve[pair, PERMISSIVE]
             green = serve[pair, PROTECTED] + permissive
@@ -206,7 +209,7 @@ def roll(
                 age += 1.0
                 if left > 0.01:
                     wait += 1.0
-                    cost += left * (1.0 + max(0.0, wait - weights.patience) / weights.patience)
+                    cost += worth * left * (1.0 + max(0.0, wait - weights.patience) / weights.patience)
                 else:
                     wait = 0.0
         queues[spare, 0, l, LEFT] = left
@@ -215,7 +218,8 @@ def roll(
         queues[spare, 0, l, OPEN] = open_share
         queues[spare, 0, l, SENT] = sent
         if queues[spare, 0, l, LEFT] > 0.01:
-            later += tail_cost(queues[spare, 0, l, LEFT], queues[spare, 0, l, WAIT], queue[k, RATE], goes, weights)
+            rest = tail_cost(queues[spare, 0, l, LEFT], queues[spare, 0, l, WAIT], queue[k, RATE], goes, weights)
+            later += worth * rest
         if cost + weights.tail * later > bound:
             break
     return cost, weights.tail * later

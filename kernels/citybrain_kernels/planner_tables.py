@@ -24,7 +24,7 @@ LEFT, WAIT, AGE, OPEN, SENT = 0, 1, 2, 3, 4
 STAGE, SINCE, PARENT = 0, 1, 2
 COST, SCORE = 0, 1
 # Columns of Outlook.queue and Outlook.serve
-QUEUED, WAITED, RATE, ROOM, RELIEF, GREEN_AGE = 0, 1, 2, 3, 4, 5
+QUEUED, WAITED, RATE, ROOM, RELIEF, GREEN_AGE, WORTH = 0, 1, 2, 3, 4, 5, 6
 PROTECTED, PERMISSIVE = 0, 1
 
 NOT_RED = 2**30
@@ -84,7 +84,9 @@ class Wiring(NamedTuple):
     pairs of pedestrian queues that go; ending_ptr [S + 1], ending_group: groups of the intersection that are not
     green in a stage; begin_ptr [S + 1], begin_group: those that are; group_ptr [I + 1]; pair_ptr [I + 1] and
     intergreen: matrices of the intersections' groups, as in ``citybrain.timings.Timings``; min_green, yellow [G]
-    tenths; row_is_stage [R].
+    tenths; row_is_stage [R]; store_ptr [A + 1], store_lane, storage [A]: lanes that a stop line's queue fills, and
+    vehicles that stand there when they are full (none and 0 at the edge of the network); line_storage [A] the same of
+    the stop-line lane alone.
     """
 
     lane_queue: I32
@@ -110,6 +112,10 @@ class Wiring(NamedTuple):
     min_green: I32
     yellow: I32
     row_is_stage: BOOLS
+    store_ptr: I32
+    store_lane: I32
+    storage: F32
+    line_storage: F32
 
 
 class Belief(NamedTuple):
@@ -142,7 +148,9 @@ class Sight(NamedTuple):
     share of their lane do not hold it when the road beyond is full; standing: queue from which on the road beyond
     counts as standing [veh]; walk_arrivals: pedestrians expected where nobody counts them [1/s]; walk_rate:
     pedestrians who step off together [1/s]; walk_patience: longest wait credited to pedestrians [s]; known: seconds
-    for which the foretold arrivals are taken as they are.
+    for which the foretold arrivals are taken as they are; filled: share of a stop-line lane that queues have
+    taken of late when its intersection begins to be pressed; settle: seconds that "of late" is; inside: what a waiting
+    vehicle weighs beyond 1 at a pressed intersection where its queue fills all the room.
     """
 
     blocked_rate: float
@@ -152,16 +160,20 @@ class Sight(NamedTuple):
     walk_rate: float
     walk_patience: float
     known: int
+    filled: float
+    settle: float
+    inside: float
 
 
 class Outlook(NamedTuple):
     """What is expected at one tick.
 
-    queue [N, 6]: vehicles queued, seconds that the first one has waited, saturation flow [veh/s] (small where
+    queue [N, 7]: vehicles queued, seconds that the first one has waited, saturation flow [veh/s] (small where
     blocked), vehicles that the roads beyond can take now, rate at which that room comes back [veh/s], seconds that
-    the queue has been green (0 at red). arrivals [N, H]: vehicles in second h. serve [V, 2]: share of the queue's
-    vehicles that may go in the stage with right of way, and giving way. red_last [D] last second at which the guard
-    would still wait for a change that serves the group; ``NOT_RED`` where it is not red.
+    the queue has been green (0 at red), what a waiting vehicle weighs. arrivals [N, H]: vehicles in second h.
+    serve [V, 2]: share of the queue's vehicles that may go in the stage with right of way, and giving way.
+    red_last [D] last second at which the guard would still wait for a change that serves the group; ``NOT_RED``
+    where it is not red.
     """
 
     queue: F32
@@ -245,7 +257,7 @@ def make_nodes(horizon: int, beam: int, queues: int, stages: int, length: int, t
 def make_outlook(queues: int, horizon: int, pairs: int, reds: int) -> Outlook:
     """Allocate an outlook for N queues, H seconds, V pairs and D groups with a longest red."""
     return Outlook(
-        queue=np.zeros((queues, 6), np.float32),
+        queue=np.zeros((queues, 7), np.float32),
         arrivals=np.zeros((queues, horizon), np.float32),
         serve=np.zeros((pairs, 2), np.float32),
         red_last=np.full(reds, NOT_RED, np.int32),

@@ -31,14 +31,18 @@ from citybrain_kernels.planner_tables import (
 class Memory(NamedTuple):
     """What is kept from tick to tick, and scratch.
 
-    usual [A] flow of every stop-line lane as it usually is [veh/s]; plan_row, plan_start [I, K] plans: global rows and
-    tenths of a second, -1 fills the rest; cost [I] of the last search [veh s]; other_row, other_cost [I] what the best
-    plan that does not begin with the change found at this tick begins with, and its cost; -1 and NaN where none was.
+    usual [A] flow of every stop-line lane as it usually is [veh/s]; filling [A] how full the lane has been of
+    late, pressed [I] by that, both 0 to 1 and written by ``fill_worth``; plan_row, plan_start [I, K] plans:
+    global rows and tenths of a second, -1 fills the rest; cost [I] of the last search [veh s]; other_row,
+    other_cost [I] what the best plan that does not begin with the change found at this tick begins with, and its
+    cost; -1 and NaN where none was.
     planned_at [I] time of the last search [tenths], negative before the first; expected [N, oldest + 1],
     expected_rate [N] what it was made with. Scratch: outlook, hold [S], due [I], found_row, found_start [I, K].
     """
 
     usual: F32
+    filling: F32
+    pressed: F32
     plan_row: I32
     plan_start: I64
     cost: F32
@@ -76,7 +80,9 @@ def look_out(time: int, share: float, desk: Held[Desk], belief: Belief, shown: S
     share : weight of this tick's flow in the usual one.
     """
     layout, wiring, sight, _, pace, memory, _ = desk.value
-    look(time, share, layout, wiring, belief, shown, sight, memory.usual, memory.outlook, memory.hold, memory.due)
+    usual, filling, pressed = memory.usual, memory.filling, memory.pressed
+    outlook, hold, due = memory.outlook, memory.hold, memory.due
+    look(time, share, layout, wiring, belief, shown, sight, usual, filling, pressed, outlook, hold, due)
     keep_to_news(
         time,
         shown.row,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
 from citybrain.signals import Aspect
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from citybrain.control.interface import Site
     from citybrain.decisions import LampState
     from citybrain.state import TrafficState
@@ -25,8 +29,10 @@ def group_of(site: Site, m: int) -> int:
     return -1 if i < 0 else int(site.signals.lamp_group[site.signals.lamp_ptr[i] + site.network.move_lamp[m]])
 
 
-def lane_queue(site: Site, state: TrafficState, lamps: LampState, sight: Sight, a: int) -> list[float]:
-    """Vehicles, wait, saturation flow, room beyond, relief, seconds of green of stop-line lane a."""
+def lane_queue(
+    site: Site, state: TrafficState, lamps: LampState, sight: Sight, filling: NDArray[np.float32], a: int
+) -> list[float]:
+    """Vehicles, wait, saturation flow, room beyond, relief, seconds of green, weight of stop-line lane a."""
     lane = int(site.network.approach_lane[a])
     room, relief, green = math.inf, math.inf, 0.0
     for m in movements_of(site, lane):
@@ -45,7 +51,53 @@ def lane_queue(site: Site, state: TrafficState, lamps: LampState, sight: Sight, 
         room,
         relief if math.isfinite(relief) else 1.0,
         green,
+        worth(site, state, sight, filling, a),
     ]
+
+
+def worth(site: Site, state: TrafficState, sight: Sight, filling: NDArray[np.float32], a: int) -> float:
+    """What a vehicle weighs that waits at stop-line lane a."""
+    (here,) = [
+        range(int(b), int(e)) for b, e in itertools.pairwise(site.network.approach_ptr) if a in range(int(b), int(e))
+    ]
+    fullest = max(float(filling[b]) + (taken(site, state, b) - float(filling[b])) / sight.settle for b in here)
+    pressed = min(1.0, max(0.0, fullest / sight.filled - 1.0))
+    return 1.0 + sight.inside * pressed * math.sqrt(full(site, state, a))
+
+
+def full(site: Site, state: TrafficState, a: int) -> float:
+    """Share of the room behind stop-line lane a that is taken by standing vehicles."""
+    behind = stored(site, int(site.network.lane_edge[site.network.approach_lane[a]]))
+    lanes = [x for x in range(site.network.n_lanes) if site.network.lane_edge[x] in behind]
+    space = sum(max(1.0, site.network.lane_length[x] / 7.5) for x in lanes)
+    return min(1.0, sum(float(state.queue[x]) for x in lanes) / space) if lanes else 0.0
+
+
+def taken(site: Site, state: TrafficState, a: int) -> float:
+    """Share of stop-line lane a that is taken by standing vehicles; 0 on roads from the edge."""
+    lane = int(site.network.approach_lane[a])
+    if not stored(site, int(site.network.lane_edge[lane])):
+        return 0.0
+    return min(1.0, float(state.queue[lane]) / max(1.0, float(site.network.lane_length[lane]) / 7.5))
+
+
+def stored(site: Site, road: int) -> list[int]:
+    """Roads that a queue fills before it stands in a junction; none where they come from the edge."""
+    network = site.network
+    into = [m for m in range(network.n_movements) if network.lane_edge[network.move_to[m]] == road]
+    feeders = {int(network.lane_edge[network.move_from[m]]) for m in into}
+    if not feeders:
+        return []
+    (feeder, *others) = feeders
+    signals = [
+        m
+        for m in range(network.n_movements)
+        if network.lane_edge[network.move_from[m]] == feeder and network.move_intersection[m] >= 0
+    ]
+    if others or signals:
+        return [road]
+    beyond = stored(site, feeder)
+    return [road, *beyond] if beyond else []
 
 
 def served(site: Site, state: TrafficState, row: int, a: int) -> tuple[float, float]:

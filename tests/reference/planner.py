@@ -21,12 +21,13 @@ class Queue:
 
 @dataclass(frozen=True)
 class Lane:
-    """What is expected of one queue: saturation flow, room beyond, arrivals per second."""
+    """What is expected of one queue: saturation flow, room beyond, arrivals per second, weight of a vehicle."""
 
     rate: float
     room: float
     relief: float
     arrivals: tuple[float, ...]
+    worth: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def go(j: Junction, node: History, target: int, begin: int, end: int) -> History
             q = second_of(j, k, q, h, shown, foes_from, node.queues)
             if q.left > 0.01:
                 q = replace(q, wait=q.wait + 1.0)
-                cost += q.left * (1.0 + max(0.0, q.wait - j.weights.patience) / j.weights.patience)
+                cost += j.lanes[k].worth * q.left * (1.0 + max(0.0, q.wait - j.weights.patience) / j.weights.patience)
             else:
                 q = replace(q, wait=0.0)
         queues.append(q)
@@ -191,7 +192,7 @@ def score(j: Junction, node: History) -> float:
             each = 0.5 * q.left / max(j.lanes[k].rate, 0.05)
             if sum(j.serve[node.stage][k][:2]) <= 0.0:
                 each += w.tail_red
-            total += q.left * each * (1.0 + max(0.0, q.wait - w.patience) / w.patience)
+            total += j.lanes[k].worth * q.left * each * (1.0 + max(0.0, q.wait - w.patience) / w.patience)
     return node.cost + w.tail * total + PRESSING_COST * len(node.red)
 
 
