@@ -183,6 +183,18 @@ def test_longest_red_is_planned_with() -> None:
     assert plan(late, 0, queues, (0, 3), beam=4).changes[0] == (3, 1)
 
 
+def test_where_one_decision_alone_is_lawful_there_is_no_alternative() -> None:
+    """Not even the one that the guard would be driven to without it."""
+    busy = twin.Lane(0.5, 50.0, 0.0, (0.2,) * HORIZON)
+    serve = (((1.0, 0.0, ()), (0.0, 0.0, ())), *[((0.0, 0.0, ()), (1.0, 0.0, ()))] * 2)
+    change = tuple(tuple(0 if a == b else 3 for b in range(3)) for a in range(3))
+    reds = (twin.Red(last=1, choice=1, served_by=(1, 2)),)
+    junction = twin.Junction((busy, busy), serve, change, ((5,) * 3,) * 3, WEIGHTS, HORIZON, (8,) * 3, reds)
+    found = plan(junction, 0, (twin.Queue(0, 0, 9), twin.Queue(2, 5, 0)), (0, 3, 0), beam=8)
+    assert found.changes[0] == (0, 2)
+    assert found.other == -1
+
+
 def test_nobody_waits_then_nothing_changes() -> None:
     lanes = tuple(twin.Lane(0.5, 50.0, 0.0, (0.0,) * HORIZON) for _ in range(2))
     serve = (((1.0, 0.0, ()), (0.0, 0.0, ())), ((0.0, 0.0, ()), (1.0, 0.0, ())))

@@ -431,8 +431,6 @@ def plan_one(
                     q = red_stage[worst]
                     if shown >= 0 and place[t, b, SINCE] < 0 and t < hold[s0 + q]:
                         q = shown
-                if t == 0 and stage_row[s0 + q] == banned:
-                    continue
                 seconds = change[change_base + source * n_stages + q]
                 length = seconds + keep[change_base + source * n_stages + q]
                 v_to = v_base + q * n
@@ -454,6 +452,8 @@ def plan_one(
                 if turn < n_stages and worst >= 0 and red_last[worst] < until:
                     continue
                 grown += 1
+                if t == 0 and stage_row[s0 + q] == banned:
+                    continue
                 since = place[t, b, SINCE] if q == shown else begin
                 slot = find_slot(end, q, since, filled, place, value)
                 bound = math.inf
