@@ -42,13 +42,13 @@ def find_storage(network: Network) -> Storage:
     """
     feeders, signalled = _feeders(network)
     lanes_of: dict[int, list[int]] = {}
-    for lane in np.flatnonzero(network.lane_general).tolist():
-        lanes_of.setdefault(int(network.lane_edge[lane]), []).append(lane)
+    for x in np.flatnonzero(network.lane_general).tolist():
+        lanes_of.setdefault(int(network.lane_edge[x]), []).append(x)
     rows: list[list[int]] = []
     for stop in network.approach_lane.tolist():
         roads = _way_back(int(network.lane_edge[stop]), feeders, signalled)
         from_edge = not feeders.get(roads[-1])
-        rows.append([] if from_edge else [lane for road in roads for lane in lanes_of.get(road, [])])
+        rows.append([] if from_edge else [x for road in roads for x in lanes_of.get(road, [])])
     ptr, lane = csr(rows)
     space = np.maximum(1.0, network.lane_length / JAM_SPACING)
     vehicles = np.array([space[row].sum() for row in rows])
