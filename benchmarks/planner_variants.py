@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from citybrain.control.planner import Parameters
 
@@ -47,7 +47,8 @@ def halved_and_doubled() -> Iterator[Variant]:
         values = getattr(usual, table)
         for name in values._fields:
             for form, value in _around(name, getattr(values, name)):
-                yield Variant(name, form, value, replace(usual, **{table: values._replace(**{name: value})}))
+                changes: dict[str, Any] = {table: values._replace(**{name: value})}
+                yield Variant(name, form, value, replace(usual, **changes))
     for name in ("horizon", "beam", "usual_ticks"):
         for form, value in _around(name, getattr(usual, name)):
             yield Variant(name, form, value, replace(usual, **{name: value}))

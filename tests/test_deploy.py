@@ -71,7 +71,9 @@ def test_options_are_those_of_the_program() -> None:
     ran = subprocess.run(asked, capture_output=True, text=True, check=True)
     for name in ("citybrain.service", "compose.yaml", "Dockerfile"):
         command = text(DEPLOY / name).partition("serve")[2]
-        options = set(re.findall(r"--(?:data|controller|sensors|keep-days|host|port|log-level|mqtt|profile)\b", command))
+        options = set(
+            re.findall(r"--(?:data|controller|sensors|keep-days|host|port|log-level|mqtt|profile)\b", command)
+        )
         assert options
         assert all(option in ran.stdout for option in options), name
 
