@@ -51,7 +51,8 @@ def halved_and_doubled() -> Iterator[Variant]:
                 yield Variant(name, form, value, replace(usual, **changes))
     for name in ("horizon", "beam", "usual_ticks"):
         for form, value in _around(name, getattr(usual, name)):
-            yield Variant(name, form, value, replace(usual, **{name: value}))
+            number: dict[str, Any] = {name: value}
+            yield Variant(name, form, value, replace(usual, **number))
 
 
 def _around(name: str, value: float) -> Iterator[tuple[str, float]]:
