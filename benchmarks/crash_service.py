@@ -94,7 +94,7 @@ def live_one_life(order: Order, site: Site, sensors: SensorTable) -> None:
     with Path(order.log).open("a") as log, open_store(order.data) as store:
         logging.basicConfig(stream=log, level=logging.WARNING)
         settings = replace(ServiceSettings(), rates=dict.fromkeys(Scope, _UNHURRIED))
-        rhythm = LiveSettings(checkpoint_every=order.checkpoint_every, apart=True)
+        rhythm = LiveSettings(checkpoint_every=order.checkpoint_every)
         live = Live.open(site, sensors, CONTROLLER, store, StreetClock(BEGIN), rhythm)
         app = make_app(live, settings, make_logger("warning", log))
         live.start()

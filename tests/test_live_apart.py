@@ -41,9 +41,9 @@ def test_an_engine_apart_says_what_the_same_engine_here_says() -> None:
     apart = EngineApart(recipe_of(loop), loop.engine)
     try:
         assert apart.time == loop.engine.time
-        loop.run(20)
-        here = loop.outcomes[-20:]
-        there = [apart.step(inputs) for inputs in loop.inputs[-20:]]
+        loop.run(60)
+        here = loop.outcomes[-60:]
+        there = [apart.step(inputs) for inputs in loop.inputs[-60:]]
         assert [seen(one) for one in there] == [seen(one) for one in here]
         assert any(outcome.plans for outcome in there)
     finally:
