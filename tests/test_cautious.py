@@ -164,3 +164,10 @@ def test_planner_and_oracle_are_cautious() -> None:
     for name in ("planner", "oracle"):
         state = blinded(empty_state(SITE, BEGIN), {approach_roads(WEST)[0]})
         assert np.isnan(make_controller(name, SITE).decide(state, lamps()).cost[WEST])
+
+
+def test_where_every_approach_is_silent_the_program_runs() -> None:
+    silent = blinded(empty_state(SITE, BEGIN), set(approach_roads(WEST)), SILENT)
+    wish = Cautious(SITE, Stubborn()).decide(silent, lamps())
+    assert np.isnan(wish.cost[WEST])
+    assert not np.isnan(wish.cost[EAST])

@@ -2,7 +2,8 @@
 
 A search that believes in an empty road never serves it. Where nothing is known of an approach, the engineer's program
 is the better guess of who waits there. Where its loops seem to work and have only been silent for long, a few vehicles
-are believed to come all the same: enough to be served now and then, too few to keep others waiting.
+are believed to come all the same: enough to be served now and then, too few to keep others waiting. Where all
+approaches are silent, it is more likely that nothing works than that nobody drives, and the program runs, too.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ UNHEARD = 0.01
 
 
 class Cautious:
-    """Hands intersections with an unseen approach from a controller to their own program; a ``Controller``.
+    """Hands intersections that are not seen from a controller to their own program; a ``Controller``.
 
-    An approach is unseen when none of its stop-line lanes is seen. The program's stages are wished by the clock, so
-    that its offsets to neighbours hold. An approach is silent when none of its lanes is heard; at its lanes vehicles
+    An intersection is not seen when one of its approaches is unseen, or all are silent. An approach is unseen when none
+    of its stop-line lanes is seen, and silent when none is heard. The program's stages are wished by the clock, so that
+    its offsets to neighbours hold. At lanes of a silent approach beside others that are heard, vehicles
     are added to the queues, more the longer they are red.
 
     Parameters
@@ -80,8 +82,10 @@ class Cautious:
         )
 
     def _unseen(self, state: TrafficState) -> NDArray[np.bool_]:
-        """Intersections [I] with an approach of which nothing is known."""
+        """Intersections [I] with an approach of which nothing is known, or with none that is heard."""
         unseen = np.zeros(self._n, dtype=np.bool_)
+        unseen[self._intersection] = True
+        unseen[self._intersection[self._told(state, SILENT)]] = False
         unseen[self._intersection[~self._told(state, FLOOR)]] = True
         return unseen
 
