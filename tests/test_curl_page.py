@@ -26,7 +26,7 @@ SAYS = (
     ("batch-known: false", "batch-known: true", '"accepted":1'),
     ("citybrain/controller-data/1",),
     ("valid_from",),
-    ("plan-lease-until", "304"),
+    ("plan-lease-until", "plan-seq"),  # 304, or 200 where a new plan came within the two seconds
     ("lawful",),
     (),
     ('"A1"', '"vehicles"'),
