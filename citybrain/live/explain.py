@@ -12,8 +12,8 @@ import numpy as np
 
 from citybrain.errors import CityBrainError, InputError
 from citybrain.intake.judge import Judge
+from citybrain.live.apart import Recipe
 from citybrain.live.book import Book, make_book
-from citybrain.live.engine import LiveEngine
 from citybrain.live.replay import Replayed, load, replay
 from citybrain.live.settings import LiveSettings, checkpoint_version
 from citybrain.live.wishes import pattern_course
@@ -191,20 +191,15 @@ def _again(store: Store, street: Street, time: int, until: int) -> Iterator[Repl
     """Carry out the ticks up to ``until`` again, from the last checkpoint before ``time`` or from the first tick."""
     site, sensors, name, settings = street
     book, judge = make_book(site, settings.lead, settings.time_zone), Judge(sensors, site.network)
-
-    def make_engine() -> LiveEngine:
-        return LiveEngine(
-            *(site, sensors, book, name), lead=settings.lead, lease=settings.lease, poll_after=settings.poll_after
-        )
-
-    engine = make_engine()
+    recipe = Recipe(site, sensors, book, name, settings.lead, settings.lease, settings.poll_after)
+    engine = recipe.make()
     checkpoint = store.checkpoint(time - 1)
     if checkpoint is not None:
         load(engine, checkpoint, checkpoint_version(book, judge, name, settings))
     ticks = store.ticks(engine.time + 1, until)
     if not ticks:
         raise InputError(f"no tick is kept between {engine.time} and {until}; ask for a time when the engine ran")
-    yield from replay(store, ticks, engine, make_engine, judge.fingerprint)
+    yield from replay(store, ticks, engine, recipe.make, judge.fingerprint)
 
 
 def _with_options(about: Explanation, store: Store, street: Street, plan: dict[str, Any]) -> Explanation:
