@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import threading
-from types import TracebackType
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Protocol
 
 import uvicorn
 from fastapi import FastAPI, Query, Request, Response
 
-from citybrain.errors import PlantError
 from citybrain_api.service import problems
 from citybrain_api.service.documents import LATEST
 from citybrain_api.service.page_feed import MODES
 from citybrain_api.service.page_files import page_router
 from citybrain_api.service.page_street import PackedStreet
 from citybrain_api.service.problems import ProblemError
-from citybrain_api.service.server import bind, url_of
+from citybrain_api.service.server import InThread, TellingServer, bind
 
 MOST = 600
 """Frames of one answer."""
@@ -80,22 +76,7 @@ def make_look(recording: Record) -> FastAPI:
     return app
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, which says when it is up."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell whoever waits for it, also of a failure."""
-        try:
-            await super().startup(sockets)
-        finally:
-            self.up.set()
-
-
-class Looking:
+class Looking(InThread):
     """The page over a record, served to this machine in a thread of its own. A context manager.
 
     Parameters
@@ -109,34 +90,10 @@ class Looking:
     """
 
     def __init__(self, app: FastAPI, port: int = 0) -> None:
-        self._listener = bind("127.0.0.1", port)
-        self.url = url_of(self._listener)
         config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
-        self._server = _Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._listener]}, name="http", daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        """Serve.
-
-        Raises
-        ------
-        PlantError
-            If the server does not come up.
-        """
-        self._thread.start()
-        self._server.up.wait()
-        if not self._server.started:
-            raise PlantError("the web server did not start")
-        return self
+        super().__init__(bind("127.0.0.1", port), TellingServer(config))
 
     def wait(self) -> None:
         """Go on until somebody interrupts."""
         with contextlib.suppress(KeyboardInterrupt):
             self._thread.join()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Finish what runs, and end."""
-        self._server.should_exit = True
-        self._thread.join()

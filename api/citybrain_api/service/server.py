@@ -165,13 +165,27 @@ class PatientProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, which tells long polls and streams that the end has come before it waits for them."""
+class TellingServer(uvicorn.Server):
+    """Uvicorn, which says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell whoever waits for it, also of a failure."""
+        try:
+            await super().startup(sockets)
+        finally:
+            self.up.set()
+
+
+class _Server(TellingServer):
+    """One that tells long polls and streams that the end has come before it waits for them."""
 
     def __init__(self, config: uvicorn.Config, app: LiveApp) -> None:
         super().__init__(config)
         self._bell = app.state.service.bell
-        self.up = threading.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -188,13 +202,6 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell whoever waits for it, also of a failure."""
-        try:
-            await super().startup(sockets)
-        finally:
-            self.up.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, wake whoever waits, finish what runs."""
@@ -224,16 +231,18 @@ def make_server(app: LiveApp, settings: ServiceSettings) -> _Server:
     return _Server(config, app)
 
 
-class Served:
-    """An application served in a thread of this process, for tests, the twin and benchmarks. A context manager."""
+class InThread:
+    """A server in a thread of this process. A context manager.
 
-    def __init__(self, app: LiveApp, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._listener = bind(host, port)
-        self.url = url_of(self._listener)
-        self._server = make_server(app, app.state.service.settings)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._listener]}, name="http", daemon=True
-        )
+    Attributes
+    ----------
+    url : its address.
+    """
+
+    def __init__(self, listener: socket.socket, server: TellingServer) -> None:
+        self.url = url_of(listener)
+        self._server = server
+        self._thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http", daemon=True)
 
     def __enter__(self) -> Self:
         """Serve.
@@ -253,3 +262,10 @@ class Served:
         """Finish what runs, and end."""
         self._server.should_exit = True
         self._thread.join()
+
+
+class Served(InThread):
+    """An application served in a thread of this process, for tests, the twin and benchmarks."""
+
+    def __init__(self, app: LiveApp, host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__(bind(host, port), make_server(app, app.state.service.settings))
