@@ -106,3 +106,22 @@ def random_batch(time: int, rng: np.random.Generator) -> ObservationBatch:
         object_speed=rng.random(n_object).astype(np.float32) * 10,
         object_confidence=rng.random(n_object).astype(np.float32),
     )
+
+
+def nothing_at(time: int) -> ObservationBatch:
+    """Make a batch without a row."""
+    ints, floats, singles = np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.float32)
+    return ObservationBatch(
+        time=time,
+        loop_sensor=ints,
+        loop_time=floats,
+        loop_on=np.zeros(0, np.bool_),
+        frame_sensor=ints,
+        frame_time=floats,
+        object_sensor=ints,
+        object_time=floats,
+        object_lane=ints,
+        object_distance=singles,
+        object_speed=singles,
+        object_confidence=singles,
+    )

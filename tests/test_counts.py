@@ -14,14 +14,13 @@ from citybrain import cells
 from citybrain.counters import make_counters, trust_counters
 from citybrain.decisions import LampState
 from citybrain.estimation import LaneEstimator
-from citybrain.live.epoch import nothing_at
 from citybrain.network import csr
 from citybrain.observations import ObservationBatch, SensorKind, SensorTable
 from citybrain.signals import Aspect
 from citybrain.state import TrafficState
 from citybrain_kernels import counts as kernel
 from tests.reference.counts import Counter, Lane
-from tests.small_world import small_network, small_signals
+from tests.small_world import nothing_at, small_network, small_signals
 
 STOP, EXIT = SensorKind.STOP_LOOP, SensorKind.EXIT_LOOP
 COUNT, CAMERA_COUNT = SensorKind.COUNT_LOOP, SensorKind.CAMERA_COUNT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from citybrain.control.stages import stage_tables
 from citybrain.decisions import Wish
 from citybrain.errors import InputError
 from citybrain.intake.judge import merge
+from citybrain.live.ahead import LookAhead
 from citybrain.live.board import Board, Published
 from citybrain.live.differences import differences
 from citybrain.live.engine import LiveEngine
@@ -20,6 +22,8 @@ from citybrain.live.inputs import read_inputs
 from citybrain.live.memory import unpack
 from citybrain.live.served import NEAR_S, served_lanes
 from citybrain.live.wishes import stages_alone
+from citybrain.randomness import generator
+from citybrain.signals import Aspect
 from tests.live_street import Loop, street
 
 PLAN = Published("a", b"{}", "sha256:1", 1)
@@ -130,3 +134,24 @@ def test_reasons_count_every_lane_that_a_stage_serves_once() -> None:
         found = (served.waiting[row], served.coming[row], served.confidence[row])
         assert found == pytest.approx((waiting, coming, sure), abs=1e-4)
     assert served.waiting.max() > 0
+
+
+def test_queues_ahead_are_less_what_protected_green_lets_go_by_turning_shares() -> None:
+    loop = Loop()
+    loop.run(30)
+    site, snapshot = loop.site, loop.outcomes[-1].snapshot
+    network, signals, state = site.network, site.signals, snapshot.state
+    rng = generator(1, "queues")
+    state.queue[:] = rng.uniform(0.0, 3.0, network.n_lanes)
+    for _ in range(20):
+        aspect = rng.integers(0, 4, signals.n_groups).astype(np.uint8)
+        found = LookAhead(site, 20).ahead(state, replace(snapshot.lamps, aspect=aspect))
+        expected = state.queue.tolist()
+        for a, lane in enumerate(network.approach_lane.tolist()):
+            for g in range(signals.n_groups):
+                for m in signals.group_move[signals.group_move_ptr[g] : signals.group_move_ptr[g + 1]].tolist():
+                    if aspect[g] == Aspect.PROTECTED and network.move_from[m] == lane:
+                        expected[lane] -= 2.0 * float(state.turn_share[m] / state.discharge[a])
+        assert found.queue == pytest.approx([max(0.0, left) for left in expected], abs=1e-5)
+        assert found.time == state.time + 20
+        assert found.arrivals is state.arrivals

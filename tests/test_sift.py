@@ -19,14 +19,14 @@ from citybrain.errors import InputError
 from citybrain.estimation import LaneEstimator
 from citybrain.intake.judge import Limits, merge, read_json
 from citybrain.intake.sift import Sifter
-from citybrain.live.epoch import batch_since, nothing_at
+from citybrain.live.epoch import batch_since
 from citybrain.observations import ObservationBatch
 from citybrain.randomness import generator
 from citybrain.records import Recorder
 from citybrain.signals import Aspect
 from citybrain_sim.replay import ReplayPlant
 from tests.intake_posts import NOW, as_json, counting_sensors, small_judge
-from tests.small_world import random_batch, small_network, small_signals
+from tests.small_world import nothing_at, random_batch, small_network, small_signals
 from tests.test_intake import any_rows
 from tests.test_records import random_state, some_command, some_wish
 

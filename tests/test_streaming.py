@@ -19,13 +19,12 @@ from citybrain.estimation import LaneEstimator
 from citybrain.intake.judge import Limits, merge, read_json
 from citybrain.intake.posted import Header
 from citybrain.intake.write import post_of, write_json
-from citybrain.live.epoch import nothing_at
 from citybrain.observations import ObservationBatch, SensorKind, SensorTable
 from citybrain.signals import Aspect
 from citybrain.state import TrafficState
 from citybrain_kernels import assimilation
 from tests.intake_posts import counting_sensors, small_judge
-from tests.small_world import random_batch, small_network, small_signals
+from tests.small_world import nothing_at, random_batch, small_network, small_signals
 
 WEST = 0
 KINDS = ("loop", "frame", "object", "count")

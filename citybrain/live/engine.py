@@ -17,13 +17,13 @@ from citybrain.city.observer import CityObserver
 from citybrain.control.registry import make_controller
 from citybrain.decisions import Command, LampState, Wish
 from citybrain.errors import ContractError, InputError
-from citybrain.estimation import LaneEstimator
 from citybrain.guard import LampGuard, Shown
 from citybrain.health.estimator import WatchfulEstimator
 from citybrain.live.acks import FOLLOWING, Ack, read_ack
+from citybrain.live.ahead import LookAhead
 from citybrain.live.book import Book
-from citybrain.live.epoch import batch_since, lamps_since, nothing_at
-from citybrain.live.memory import Follower, pack, recall, remember, unpack
+from citybrain.live.epoch import batch_since, lamps_since
+from citybrain.live.memory import pack, recall, remember, unpack
 from citybrain.live.publisher import Moment, Publisher, Terms
 from citybrain.live.schedules import OwnPattern, carry_on
 from citybrain.live.snapshot import Snapshot
@@ -73,8 +73,8 @@ class LiveEngine:
     """Estimator, controller, guard and publisher, with a lead.
 
     Plans made at a tick begin ``lead`` later, so the guard's clock runs that much ahead of the observations', and the
-    controller is shown the traffic as it will be then. The lamps that the estimator is told of are those of the
-    observations' time.
+    controller is shown the traffic of now, less what green lets go until then. The lamps that the estimator is told of
+    are those of the observations' time.
 
     Parameters
     ----------
@@ -99,8 +99,7 @@ class LiveEngine:
             raise InputError(f"the lead must be a whole number of seconds above 0, found {lead} tenths")
         self._site, self._book, self._lead, self._lease = site, book, lead, lease
         self._estimator = WatchfulEstimator(site.network, site.signals, sensors)
-        self._scout = LaneEstimator(site.network, site.signals, sensors)
-        self._follower = Follower(self._estimator.lanes, self._scout)
+        self._look = LookAhead(site, lead)
         districts = usual_districts(site.network)
         history = History(CityObserver.history_size(districts))
         self._city = CityObserver(site.network, sensors, districts, history)
@@ -158,19 +157,19 @@ class LiveEngine:
         self._time = inputs.time
         state = self._estimate(inputs.batch)
         self._figures = self._city.see(inputs.batch, state) or self._figures
-        foreseen = replace(self._foretell(inputs.batch), time=ahead)
+        expected = self._look.ahead(state, self._guard.lamps)
         self._fresh |= inputs.alive & ~self._alive
         self._alive = inputs.alive.copy()
         for document in inputs.acks:
             self._heed(document)
         overrides = {self._book.index[override.intersection]: override for override in inputs.overrides}
-        wish = self._wish(foreseen, overrides)
+        wish = self._wish(expected, overrides)
         before, ended = self._guard.lamps, self._guard.green_end
         command = self._enforce(wish)
         moment = Moment(
             inputs.time,
             ahead,
-            foreseen,
+            expected,
             wish,
             self._guard.due_row,
             before,
@@ -230,15 +229,6 @@ class LiveEngine:
         lamps = self._shown_before(batch.time)
         state = self._estimator.update(batch_since(batch, self._origin), lamps_since(lamps, self._origin))
         return replace(state, time=batch.time)
-
-    def _foretell(self, batch: ObservationBatch) -> TrafficState:
-        """Traffic as it will be when the plans of this tick begin, under the lamps that are certain until then."""
-        assert self._origin is not None
-        self._follower.follow()
-        for second in range(batch.time + TENTHS_PER_SECOND, batch.time + self._lead + 1, TENTHS_PER_SECOND):
-            lamps = lamps_since(self._shown_before(second), self._origin)
-            state = self._scout.update(nothing_at(second - self._origin), lamps)
-        return state
 
     def _shown_before(self, time: int) -> LampState:
         """Look up what the lamps show, or will show, just before a time."""
@@ -328,15 +318,15 @@ class LiveEngine:
         active[[i for i, override in overrides.items() if override.kind == "fallback"]] = False
         return active
 
-    def _wish(self, foreseen: TrafficState, overrides: dict[int, ActiveOverride]) -> Wish:
+    def _wish(self, expected: TrafficState, overrides: dict[int, ActiveOverride]) -> Wish:
         """Collect what is wanted of every intersection from the guard's next step on; people and patterns first."""
-        wish = stages_alone(self._controller.decide(foreseen, self._guard.lamps), self._book.row_stage)
-        own = self._patterns.wish(foreseen.time)
+        wish = stages_alone(self._controller.decide(expected, self._guard.lamps), self._book.row_stage)
+        own = self._patterns.wish(expected.time)
         row, start = wish.plan_row, wish.plan_start
         alone = ~self._active(overrides)
         row[alone], start[alone] = own.plan_row[alone], own.plan_start[alone]
         for i, override in overrides.items():
-            course = override_course(self._book, override, foreseen.time)
+            course = override_course(self._book, override, expected.time)
             if course is not None and not alone[i]:
                 row[i], start[i] = course.row, course.start
         none = row[:, 0] < 0

@@ -42,22 +42,3 @@ def lamps_since(lamps: LampState, origin: int) -> LampState:
     return replace(
         lamps, time=lamps.time - origin, since=lamps.since - origin, aspect_since=lamps.aspect_since - origin
     )
-
-
-def nothing_at(time: int) -> ObservationBatch:
-    """Make a batch without a row."""
-    ints, floats, singles = np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.float32)
-    return ObservationBatch(
-        time=time,
-        loop_sensor=ints,
-        loop_time=floats,
-        loop_on=np.zeros(0, np.bool_),
-        frame_sensor=ints,
-        frame_time=floats,
-        object_sensor=ints,
-        object_time=floats,
-        object_lane=ints,
-        object_distance=singles,
-        object_speed=singles,
-        object_confidence=singles,
-    )

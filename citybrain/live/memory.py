@@ -60,29 +60,6 @@ def recall(part: object, memory: dict[str, Any]) -> None:
             setattr(owner, name, value)
 
 
-class Follower:
-    """Keeps a part as another one of the same kind and size is; quicker than taking out and putting back.
-
-    Both must write their arrays in place, and have no more to remember than arrays and numbers. It has no memory of
-    its own: slots, which :func:`remember` does not look into.
-    """
-
-    __slots__ = ("_arrays", "_names", "_part", "_twin")
-
-    def __init__(self, part: object, twin: object) -> None:
-        mine, its = remember(part), remember(twin)
-        self._part, self._twin = part, twin
-        self._arrays = [(its[path], value) for path, value in mine.items() if isinstance(value, np.ndarray)]
-        self._names = [path for path, value in mine.items() if not isinstance(value, np.ndarray)]
-
-    def follow(self) -> None:
-        """Bring the twin to where the part is."""
-        for to, value in self._arrays:
-            np.copyto(to, value)
-        for name in self._names:
-            setattr(self._twin, name, getattr(self._part, name))
-
-
 def pack(memory: dict[str, Any]) -> bytes:
     """Write memory as bytes."""
     return pickle.dumps(memory, protocol=5)

@@ -59,7 +59,7 @@ class Moment(NamedTuple):
     Attributes
     ----------
     time : of the tick. ``ahead``: of the guard, when the plans begin [tenths].
-    state : as foreseen for ``ahead``.
+    state : of the tick, on which the plans for ``ahead`` are made.
     wish : stages alone. due_row: as in ``LampGuard``.
     before, ended : lamps and ends of greens before the guard's last step; ``command`` is that step.
     green_end : ends of greens after it.
