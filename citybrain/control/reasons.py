@@ -102,7 +102,7 @@ class Explainer:
         parts = []
         reasons, cost = wish.reasons, float(wish.cost[i])
         if reasons is not None and len(reasons.own_program) and reasons.own_program[i]:
-            parts.append("own program by the clock: an approach is not seen")
+            parts.append("own program by the clock: an approach is not seen, or all are silent")
         if np.isfinite(cost):
             parts.append(f"plan costs {cost:.0f} veh s")
         if reasons is not None and reasons.other_row[i] >= 0:
