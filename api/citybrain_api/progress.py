@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from citybrain_sim.runs import RunSpec
     from citybrain_sim.workers import RunEvent
 
+STARTING = "starting; the first time on a machine, kernels are compiled for about a minute"
 Window = tuple[float, float | None]
 """Begin and end of a scenario [s]; the end is None where it lasts until the last vehicle has gone."""
 
@@ -47,7 +48,7 @@ class ProgressLines:
         self._clock = clock
         self._finished = 0
         self._total = total
-        self._all = self._bars.add_task("all runs", total=total, news=f"0 of {total} finished")
+        self._all = self._bars.add_task("all runs", total=total, news=STARTING)
         self._lines: dict[RunSpec, tuple[TaskID, float, float]] = {}
 
     @property
@@ -74,6 +75,9 @@ class ProgressLines:
         if event.spec in self._lines:
             self._bars.remove_task(self._lines.pop(event.spec)[0])
         self._finished += 1
+        self._count()
+
+    def _count(self) -> None:
         self._bars.update(self._all, completed=self._finished, news=f"{self._finished} of {self._total} finished")
 
     def _move(self, spec: RunSpec, progress: PlantProgress) -> None:
@@ -84,6 +88,7 @@ class ProgressLines:
             name = f"{spec.scenario_label} {spec.controller} seed {spec.seed}{instance}"
             line = self._bars.add_task(name, total=None if end is None else end - begin, news="")
             self._lines[spec] = (line, done, self._clock())
+            self._count()
         line, first, started = self._lines[spec]
         wall = self._clock() - started
         speed = (done - first) / wall if wall > 0 else math.nan
