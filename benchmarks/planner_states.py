@@ -70,8 +70,6 @@ INDEX = {
     "red_ptr": PTR,
     "red_group": "groups",
     "red_serve_ptr": PTR,
-    "store_ptr": PTR,
-    "store_lane": "lanes",
 }
 """What the numbers in a table count; tables that are not named hold no numbers of anything, or local ones."""
 

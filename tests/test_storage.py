@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from citybrain.control.planner import SIGHT, Parameters, Planner
-from citybrain.control.storage import find_storage
-from citybrain.network import Network
+from citybrain.control.storage import inside_storage
 from citybrain_sim.sumo_net import read_network
 from tests.sites import empty_state, lamps_showing, small_site
 from tests.sumo_nets import public_net
@@ -19,42 +18,33 @@ TIME = 36_000
 WEST, EAST = 0, 1
 
 
-def roads_behind(network: Network, lane: str) -> set[str]:
-    storage = find_storage(network)
-    a = int(network.lane_approach[network.lane_id.index(lane)])
-    return {network.edge_id[network.lane_edge[x]] for x in storage.lane[storage.ptr[a] : storage.ptr[a + 1]]}
-
-
 def test_the_street_between_two_signals_is_storage_and_roads_from_the_edge_are_not() -> None:
     network = SITE.network
-    storage = find_storage(network)
-    for a, lane in enumerate(network.approach_lane.tolist()):
-        road = network.edge_id[network.lane_edge[lane]]
-        inside = road in {"link>", "link<"}
-        assert roads_behind(network, network.lane_id[lane]) == ({road} if inside else set())
-        assert storage.vehicles[a] == pytest.approx(2 * 280.0 / 7.5 if inside else 0.0)
-        assert storage.at_line[a] == pytest.approx(280.0 / 7.5 if inside else 0.0)
+    for lane, storage in zip(network.approach_lane.tolist(), inside_storage(network).tolist(), strict=True):
+        inside = network.edge_id[network.lane_edge[lane]] in {"link>", "link<"}
+        assert storage == pytest.approx(280.0 / 7.5 if inside else 0.0)
 
 
-def test_storage_goes_back_over_roads_that_only_go_on() -> None:
+def test_roads_that_only_go_on_are_followed_back() -> None:
     net = public_net("bologna_acosta")
     network, _ = read_network(net.net_file, net.additional_files)
-    assert roads_behind(network, "11_0") >= {"11", "68", "79"}
-    assert roads_behind(network, "85_1") == set()
+    storage = inside_storage(network)[network.lane_approach]
+    lane = network.lane_id.index("11_0")
+    assert storage[lane] == pytest.approx(network.lane_length[lane] / 7.5)
+    assert storage[network.lane_id.index("85_1")] == 0.0
 
 
 @pytest.mark.parametrize("name", ["cologne8", "ingolstadt7", "grid4x4"])
-def test_storage_holds_every_road_once_and_no_other_stop_line(name: str) -> None:
+def test_what_another_signal_lets_go_stands_inside(name: str) -> None:
     net = public_net(name)
     network, _ = read_network(net.net_file, net.additional_files)
-    storage = find_storage(network)
-    approach_roads = set(network.lane_edge[network.approach_lane].tolist())
+    storage = inside_storage(network)
+    feeders = {int(network.lane_edge[x]) for x in network.move_from[network.move_intersection >= 0].tolist()}
     for a, lane in enumerate(network.approach_lane.tolist()):
-        behind = storage.lane[storage.ptr[a] : storage.ptr[a + 1]].tolist()
-        assert len(set(behind)) == len(behind)
-        others = set(network.lane_edge[behind].tolist()) - {int(network.lane_edge[lane])}
-        assert not others & approach_roads
-        assert (storage.vehicles[a] > 0) == (storage.at_line[a] > 0) == bool(behind)
+        road = int(network.lane_edge[lane])
+        into = network.lane_edge[network.move_from[network.lane_edge[network.move_to] == road]].tolist()
+        assert not feeders & set(into) or storage[a] > 0
+        assert into or storage[a] == 0
 
 
 def first_served(settle: float, inside: float = SIGHT.inside) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from citybrain.control.storage import find_storage
+from citybrain.control.storage import inside_storage
 from citybrain.network import csr
 from citybrain.signals import Aspect, Conflict, GroupKind
 from citybrain.timings import interstage_tenths
@@ -198,7 +198,6 @@ class _Draft:
             for x in network.approach_lane
         ]
         leave_ptr, leave_move = csr(moves_of)
-        storage = find_storage(network)
         layout = Layout(
             queue_ptr=self.queue_ptr,
             stage_ptr=self.stage_ptr,
@@ -236,9 +235,6 @@ class _Draft:
             min_green=self._site.timings.min_green,
             yellow=self._site.timings.yellow,
             row_is_stage=signals.row_is_stage,
-            store_ptr=storage.ptr,
-            store_lane=storage.lane,
-            storage=storage.vehicles.astype(np.float32),
-            line_storage=storage.at_line.astype(np.float32),
+            storage=inside_storage(network).astype(np.float32),
         )
         return layout, wiring

@@ -97,7 +97,7 @@ def fill_lanes(wiring: Wiring, belief: Belief, sight: Sight, outlook: Outlook) -
 def fill_worth(
     layout: Layout, wiring: Wiring, belief: Belief, sight: Sight, filling: F32, pressed: F32, outlook: Outlook
 ) -> None:
-    """Write what a waiting vehicle weighs: at a pressed intersection the more, the fuller the room where it stands.
+    """Write what a waiting vehicle weighs: at a pressed intersection more inside the network than at its edge.
 
     Of two queues as long, the one that will soon stand in the way of others is served first, and the one at the edge
     of the network waits: that meters what comes in while the inside is full.
@@ -108,29 +108,20 @@ def fill_worth(
     pressed : [I] out: 0 where no such lane is as full as ``filled``, 1 where one is twice as full.
     """
     lane_queue, queue, queue_ptr = wiring.lane_queue, outlook.queue, layout.queue_ptr
-    store_ptr, store_lane, storage = wiring.store_ptr, wiring.store_lane, wiring.storage
-    approach_lane, line_storage = wiring.approach_lane, wiring.line_storage
+    approach_lane, storage = wiring.approach_lane, wiring.storage
     pressed[:] = 0.0
     i = 0
     for a in range(lane_queue.shape[0]):
         while lane_queue[a] >= queue_ptr[i + 1]:
             i += 1
-        standing = 0.0
-        for x in range(store_ptr[a], store_ptr[a + 1]):
-            standing += belief.queue[store_lane[x]]
-        full, taken = 0.0, 0.0
-        if storage[a] > 0.0:
-            full = min(1.0, standing / storage[a])
-            taken = min(1.0, belief.queue[approach_lane[a]] / line_storage[a])
+        taken = min(1.0, belief.queue[approach_lane[a]] / storage[a]) if storage[a] > 0.0 else 0.0
         filling[a] += (taken - filling[a]) / sight.settle
         pressed[i] = max(pressed[i], min(1.0, max(0.0, filling[a] / sight.filled - 1.0)))
-        queue[lane_queue[a], WORTH] = full
     i = 0
     for a in range(lane_queue.shape[0]):
         while lane_queue[a] >= queue_ptr[i + 1]:
             i += 1
-        k = lane_queue[a]
-        queue[k, WORTH] = 1.0 + sight.inside * pressed[i] * math.sqrt(queue[k, WORTH])
+        queue[lane_queue[a], WORTH] = 1.0 + (sight.inside * pressed[i] if storage[a] > 0.0 else 0.0)
 
 
 @kernel

@@ -84,9 +84,8 @@ class Wiring(NamedTuple):
     pairs of pedestrian queues that go; ending_ptr [S + 1], ending_group: groups of the intersection that are not
     green in a stage; begin_ptr [S + 1], begin_group: those that are; group_ptr [I + 1]; pair_ptr [I + 1] and
     intergreen: matrices of the intersections' groups, as in ``citybrain.timings.Timings``; min_green, yellow [G]
-    tenths; row_is_stage [R]; store_ptr [A + 1], store_lane, storage [A]: lanes that a stop line's queue fills, and
-    vehicles that stand there when they are full (none and 0 at the edge of the network); line_storage [A] the same of
-    the stop-line lane alone.
+    tenths; row_is_stage [R]; storage [A] vehicles that stand on a stop-line lane when it is full, 0 where its
+    roads lead in from the edge of the network.
     """
 
     lane_queue: I32
@@ -112,10 +111,7 @@ class Wiring(NamedTuple):
     min_green: I32
     yellow: I32
     row_is_stage: BOOLS
-    store_ptr: I32
-    store_lane: I32
     storage: F32
-    line_storage: F32
 
 
 class Belief(NamedTuple):

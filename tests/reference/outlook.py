@@ -62,42 +62,32 @@ def worth(site: Site, state: TrafficState, sight: Sight, filling: NDArray[np.flo
     ]
     fullest = max(float(filling[b]) + (taken(site, state, b) - float(filling[b])) / sight.settle for b in here)
     pressed = min(1.0, max(0.0, fullest / sight.filled - 1.0))
-    return 1.0 + sight.inside * pressed * math.sqrt(full(site, state, a))
-
-
-def full(site: Site, state: TrafficState, a: int) -> float:
-    """Share of the room behind stop-line lane a that is taken by standing vehicles."""
-    behind = stored(site, int(site.network.lane_edge[site.network.approach_lane[a]]))
-    lanes = [x for x in range(site.network.n_lanes) if site.network.lane_edge[x] in behind]
-    space = sum(max(1.0, site.network.lane_length[x] / 7.5) for x in lanes)
-    return min(1.0, sum(float(state.queue[x]) for x in lanes) / space) if lanes else 0.0
+    inside = stands_inside(site, int(site.network.lane_edge[site.network.approach_lane[a]]))
+    return 1.0 + (sight.inside * pressed if inside else 0.0)
 
 
 def taken(site: Site, state: TrafficState, a: int) -> float:
     """Share of stop-line lane a that is taken by standing vehicles; 0 on roads from the edge."""
     lane = int(site.network.approach_lane[a])
-    if not stored(site, int(site.network.lane_edge[lane])):
+    if not stands_inside(site, int(site.network.lane_edge[lane])):
         return 0.0
     return min(1.0, float(state.queue[lane]) / max(1.0, float(site.network.lane_length[lane]) / 7.5))
 
 
-def stored(site: Site, road: int) -> list[int]:
-    """Roads that a queue fills before it stands in a junction; none where they come from the edge."""
+def stands_inside(site: Site, road: int) -> bool:
+    """Whether a road's queue stands between junctions: followed back, the road does not come from the edge."""
     network = site.network
     into = [m for m in range(network.n_movements) if network.lane_edge[network.move_to[m]] == road]
     feeders = {int(network.lane_edge[network.move_from[m]]) for m in into}
     if not feeders:
-        return []
+        return False
     (feeder, *others) = feeders
     signals = [
         m
         for m in range(network.n_movements)
         if network.lane_edge[network.move_from[m]] == feeder and network.move_intersection[m] >= 0
     ]
-    if others or signals:
-        return [road]
-    beyond = stored(site, feeder)
-    return [road, *beyond] if beyond else []
+    return bool(others or signals) or stands_inside(site, feeder)
 
 
 def served(site: Site, state: TrafficState, row: int, a: int) -> tuple[float, float]:
