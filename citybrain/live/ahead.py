@@ -36,7 +36,7 @@ class LookAhead:
         self._lane, self._lead = network.approach_lane, lead
 
     def ahead(self, state: TrafficState, lamps: LampState) -> TrafficState:
-        """Make the state for ``lead`` later of one that is observed now.
+        """Make of a state that is observed now the one for ``lead`` later; its time stays.
 
         Parameters
         ----------
@@ -47,4 +47,4 @@ class LookAhead:
         gone = np.minimum(share, 1.0) * self._lead / TENTHS_PER_SECOND / state.discharge
         queue = state.queue.copy()
         queue[self._lane] = np.maximum(queue[self._lane] - gone, 0.0)
-        return replace(state, time=state.time + self._lead, queue=queue)
+        return replace(state, queue=queue)

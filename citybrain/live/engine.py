@@ -157,7 +157,7 @@ class LiveEngine:
         self._time = inputs.time
         state = self._estimate(inputs.batch)
         self._figures = self._city.see(inputs.batch, state) or self._figures
-        expected = self._look.ahead(state, self._guard.lamps)
+        expected = replace(self._look.ahead(state, self._guard.lamps), time=ahead)
         self._fresh |= inputs.alive & ~self._alive
         self._alive = inputs.alive.copy()
         for document in inputs.acks:
