@@ -136,7 +136,7 @@ def test_a_service_is_started_asked_and_ended_in_order(here: Command, tmp_path: 
             return answer
 
         waiting = pool.submit(follow)
-        until(functools.partial(poll, url, key))
+        assert poll(url, key) is not None
         process.terminate()
         assert waiting.result().status_code == 503
     assert "stopped in order" in (tmp_path / "stderr.txt").read_text(encoding="utf-8")
