@@ -124,6 +124,7 @@ def poll(url: str, key: str) -> httpx.Response | None:
 
 def test_a_service_is_started_asked_and_ended_in_order(here: Command, tmp_path: Path) -> None:
     key = make_key(here, "controller", "--intersection", DISTRICT_INTERSECTION)
+    calm = make_key(here, "controller", "--intersection", DISTRICT_INTERSECTION)  # has asked for nothing yet
     with served(tmp_path) as (url, process), ThreadPoolExecutor(1) as pool:
         plan = until(functools.partial(poll, url, key))
 
@@ -132,17 +133,17 @@ def test_a_service_is_started_asked_and_ended_in_order(here: Command, tmp_path: 
             answer: httpx.Response = plan
             while answer.status_code == 200:
                 tag = {"If-None-Match": answer.headers["ETag"]}
-                answer = get(url, key, PLAN, params={"wait": 20}, headers=tag)
+                answer = get(url, calm, PLAN, params={"wait": 20}, headers=tag)
             return answer
 
         waiting = pool.submit(follow)
-        assert poll(url, key) is not None
+        assert poll(url, calm) is not None
         process.terminate()
         assert waiting.result().status_code == 503
     assert "stopped in order" in (tmp_path / "stderr.txt").read_text(encoding="utf-8")
     with open_store(tmp_path / "data") as store:
         kinds = [entry.kind for entry in store.whole_ledger()]
-        assert (kinds[0], kinds[1], kinds[-1]) == ("key", "start", "stop")
+        assert (kinds[0], kinds[2], kinds[-1]) == ("key", "start", "stop")
         last, saved = store.last_tick(), store.checkpoint()
         assert last is not None
         assert saved is not None
