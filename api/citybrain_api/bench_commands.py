@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,6 +79,7 @@ def run(
 ) -> None:
     """Run what is not finished of a suite, and keep one table of results."""
     with clear_errors(out):
+        from citybrain_api.progress import told  # noqa: PLC0415 - rich is slow to import
         from citybrain_sim.bench.run import foretell, run_suite  # noqa: PLC0415 - heavy
         from citybrain_sim.bench.suite_files import find_suite  # noqa: PLC0415 - likewise
         from citybrain_sim.bench.suites import narrow, plan  # noqa: PLC0415 - likewise
@@ -98,7 +98,7 @@ def run(
             return
         run_on = None if cluster is None else _cluster(cluster)
         failed: list[RunEvent] = []
-        with _told(planned.specs, failed) as see:
+        with told(planned.specs, failed) as see:
             comparison = run_suite(chosen, planned, folder, jobs, see, fresh=fresh, cluster=run_on)
         if comparison.runs:
             _show(folder)
@@ -200,32 +200,3 @@ def _duration(seconds: float) -> str:
     if seconds < 2 * MINUTE:
         return f"{seconds:.0f} s"
     return f"{seconds / MINUTE:.0f} min" if seconds < 2 * HOUR else f"{seconds / HOUR:.1f} h"
-
-
-@contextmanager
-def _told(specs: Sequence[RunSpec], failed: list[RunEvent]) -> Iterator[Callable[[RunEvent], None]]:
-    """Tell how runs come along: bars on a terminal, else a line on stderr per finished run; and note what failed."""
-    from citybrain_api.progress import ProgressLines, Window  # noqa: PLC0415 - rich is slow to import
-    from citybrain_sim.scenarios import find_scenario  # noqa: PLC0415 - heavy
-
-    @functools.cache
-    def window(scenario: str) -> Window:
-        found = find_scenario(scenario)
-        return found.begin_s, found.end_s
-
-    done = 0
-    with ProgressLines(len(specs), window) as bars:
-
-        def see(event: RunEvent) -> None:
-            nonlocal done
-            bars(event)
-            if event.failure is not None:
-                failed.append(event)
-            if event.progress is None:
-                done += 1
-                if not bars.drawn:
-                    came = "failed" if event.result is None else f"{event.result.delay_s:.1f} s"
-                    place = event.spec.folder.relative_to(event.spec.out)
-                    typer.echo(f"{done} of {len(specs)}: {place}: {came}", err=True)
-
-        yield see

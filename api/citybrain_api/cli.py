@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from pathlib import Path
@@ -18,7 +17,7 @@ from citybrain_api.camera_commands import camera as run_camera
 from citybrain_api.conformance_commands import conformance_app
 from citybrain_api.controller_commands import controller as run_controller
 from citybrain_api.event_commands import events as read_events
-from citybrain_api.failures import BAD_INPUT, FAILED, clear_errors, tell, tell_failures
+from citybrain_api.failures import BAD_INPUT, FAILED, clear_errors, end_in_order_when_terminated, tell, tell_failures
 from citybrain_api.key_commands import keys_app
 from citybrain_api.ledger_commands import ledger_app
 from citybrain_api.look_commands import look
@@ -250,23 +249,11 @@ def _carry_out(
     specs: list[RunSpec], seeds: int, instances: int, *, jobs: int | None, fresh: bool, as_json: bool
 ) -> None:
     from citybrain_api import tables  # noqa: PLC0415 - rich is slow to import
-    from citybrain_api.progress import ProgressLines, Window  # noqa: PLC0415 - likewise
+    from citybrain_api.progress import told  # noqa: PLC0415 - likewise
     from citybrain_sim import comparison as room  # noqa: PLC0415 - heavy
-    from citybrain_sim.scenarios import find_scenario  # noqa: PLC0415 - heavy
-
-    @functools.cache
-    def window(scenario: str) -> Window:
-        found = find_scenario(scenario)
-        return found.begin_s, found.end_s
 
     failed: list[RunEvent] = []
-    with ProgressLines(len(specs), window) as progress:
-
-        def see(event: RunEvent) -> None:
-            progress(event)
-            if event.failure is not None:
-                failed.append(event)
-
+    with told(specs, failed) as see:
         comparison = room.compare(specs, jobs, see, fresh=fresh)
     summary = room.summarise(comparison.runs)
     if as_json:
@@ -287,6 +274,7 @@ def _print_json(document: dict[str, Any]) -> None:
 
 def main() -> None:
     """Enter here from the shell."""
+    end_in_order_when_terminated()
     app(prog_name="citybrain")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -21,6 +22,20 @@ if TYPE_CHECKING:
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
+TERMINATED = 143
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM: ends what Ctrl-C ends, and in the same way."""
+
+
+def end_in_order_when_terminated() -> None:
+    """Have SIGTERM end commands as Ctrl-C does, so that what they started ends with them."""
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(signum: int, frame: Any) -> None:  # noqa: ARG001 - the signature of a signal handler
+    raise TerminatedError
 
 
 @contextmanager
@@ -34,7 +49,7 @@ def clear_errors(folder: Path) -> Iterator[None]:
     Raises
     ------
     typer.Exit
-        2 for bad input, 1 for a failure in mid-run, 130 after Ctrl-C.
+        2 for bad input, 1 for a failure in mid-run, 130 after Ctrl-C, 143 after SIGTERM.
     """
     try:
         yield
@@ -43,9 +58,9 @@ def clear_errors(folder: Path) -> Iterator[None]:
     except InputError as error:
         tell(f"error: {error}")
         raise typer.Exit(BAD_INPUT) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         tell(f"stopped; finished runs are kept in {folder}: the same command goes on from there")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(TERMINATED if isinstance(stop, TerminatedError) else INTERRUPTED) from None
     except BrokenPipeError:
         # The reader of our output (head, less) has gone; Python's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

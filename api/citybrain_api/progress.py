@@ -1,15 +1,22 @@
-"""Progress of simulations on the terminal: simulated time, speed against real time, delay so far. One line per run."""
+"""Progress of simulations on the terminal: simulated time, speed against real time, delay so far.
+
+A line per run under way on a terminal, a line per finished run elsewhere.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from citybrain.clock import Stopwatch, stopwatch
+from citybrain_sim.scenarios import find_scenario
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -104,3 +111,33 @@ def news(simulated_s: float, speed: float, delay_s: float) -> str:
     if not math.isnan(delay_s):
         parts.append(f"delay {delay_s:.1f} s")
     return "  ".join(parts)
+
+
+@contextmanager
+def told(specs: Sequence[RunSpec], failed: list[RunEvent]) -> Iterator[Callable[[RunEvent], None]]:
+    """Tell on stderr how runs come along, and note which failed: bars on a terminal, else a line per finished run.
+
+    A single run is over when the command is, and has no line.
+    """
+
+    @functools.cache
+    def window(scenario: str) -> Window:
+        found = find_scenario(scenario)
+        return found.begin_s, found.end_s
+
+    done = 0
+    with ProgressLines(len(specs), window) as bars:
+
+        def see(event: RunEvent) -> None:
+            nonlocal done
+            bars(event)
+            if event.failure is not None:
+                failed.append(event)
+            if event.progress is None:
+                done += 1
+                if not bars.drawn and len(specs) > 1:
+                    came = "failed" if event.result is None else f"delay {event.result.delay_s:.1f} s"
+                    place = event.spec.folder.relative_to(event.spec.out)
+                    typer.echo(f"{done} of {len(specs)}: {place}: {came}", err=True)
+
+        yield see

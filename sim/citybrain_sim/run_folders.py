@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from citybrain.errors import InputError
 from citybrain_sim.manifest import table_hash
-from citybrain_sim.runs import RunResult, RunSpec
+from citybrain_sim.runs import RESULT, RunResult, RunSpec
 from citybrain_sim.site import input_hashes, open_street
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from citybrain_sim.site import Street
 
-RESULT, FAILURE, MANIFEST = "result.json", "failed.json", "manifest.json"
+FAILURE, MANIFEST = "failed.json", "manifest.json"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ SUMO_CONTROLLERS = ("sumo-actuated", "sumo-delay-based")
 ORACLE = "oracle"
 PERFECT_SIGHT = "ideal"
 NO_SENSORS = "none"
+RESULT = "result.json"
+"""File of a run that is written last: a folder that has it is a finished run."""
 ORACLE_NOTE = "yardstick with perfect sight, not a result"
 
 
@@ -233,13 +235,13 @@ def write_result(
         "end_s": window[1],
         "run": result.document(),
     }
-    write_json(spec.folder / "result.json", document)
+    write_json(spec.folder / RESULT, document)
 
 
 def finished(spec: RunSpec, inputs: dict[str, str]) -> RunResult | None:
     """Find the result of an earlier run of exactly this request and these files by this code; None without one."""
     try:
-        document = json.loads((spec.folder / "result.json").read_text(encoding="utf-8"))
+        document = json.loads((spec.folder / RESULT).read_text(encoding="utf-8"))
         expected = (citybrain.__version__, code_version(), spec.document(), inputs)
         if (document["version"], document["code"], document["spec"], document["inputs"]) != expected:
             return None

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
+import sys
+import threading
 from collections import deque
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +21,7 @@ from citybrain.clock import stopwatch
 from citybrain.errors import CityBrainError, InputError
 from citybrain_sim.code_version import code_version
 from citybrain_sim.experiment import run_one
-from citybrain_sim.runs import RunResult, RunSpec
+from citybrain_sim.runs import RESULT, RunResult, RunSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +39,8 @@ _PRELOADED = (
     "citybrain.control.webster",
 )
 _REPORT_EVERY_S = 0.2
-_PATIENCE_S = 10.0
+_PATIENCE_S = 5.0
+"""How long a run may take to complete its tables when it is ended [s]; a compiler at work lets nothing else happen."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,8 @@ class RunEvent:
 def run_all(specs: Iterable[RunSpec], jobs: int, on_event: Callable[[RunEvent], None]) -> None:
     """Run simulations in parallel, each in a process of its own; one that fails does not stop the others.
 
-    If ``on_event`` raises or the user interrupts, the processes are ended (their tables are completed, but without a
-    result they count as unfinished) and the error goes on.
+    If ``on_event`` raises or the user interrupts, the processes are ended and the error goes on. The tables of their
+    runs are completed, but without a result they count as unfinished; where that takes too long the folder goes.
     """
     context = _context()
     code = code_version()
@@ -87,7 +92,7 @@ def run_all(specs: Iterable[RunSpec], jobs: int, on_event: Callable[[RunEvent], 
                     del alive[connection]
                 on_event(event)
     finally:
-        _end([process for _, process in alive.values()])
+        _end(list(alive.values()))
 
 
 def _context() -> ForkServerContext | SpawnContext:
@@ -95,6 +100,12 @@ def _context() -> ForkServerContext | SpawnContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(_PRELOADED))
+    # Ctrl-C reaches all processes of a terminal; the server would meet it, with a traceback, among its imports.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
@@ -109,20 +120,23 @@ def _receive(connection: Connection, spec: RunSpec, process: BaseProcess) -> Run
     return RunEvent(spec, **message)
 
 
-def _end(processes: list[BaseProcess]) -> None:
-    for process in processes:
+def _end(alive: list[tuple[RunSpec, BaseProcess]]) -> None:
+    for _, process in alive:
         process.terminate()
-    for process in processes:
+    for spec, process in alive:
         process.join(_PATIENCE_S)
         if process.is_alive():
             process.kill()
             process.join()
+            if not (spec.folder / RESULT).exists():
+                shutil.rmtree(spec.folder, ignore_errors=True)
 
 
 def _work(spec: RunSpec, connection: Connection, code: str) -> None:
     """Run one simulation and tell the parent; what SUMO prints goes to stderr, stdout belongs to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     os.dup2(2, 1)
     last = -_REPORT_EVERY_S
 
@@ -142,4 +156,20 @@ def _work(spec: RunSpec, connection: Connection, code: str) -> None:
 
 
 def _leave(signum: int, frame: Any) -> None:  # noqa: ARG001 - the signature of a signal handler
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: tables are being completed
+    sys.unraisablehook = _say_nothing  # a compiler that calls back into Python drops the exit, and would report it
     raise SystemExit(1)
+
+
+def _say_nothing(dropped: sys.UnraisableHookArgs) -> None:
+    """Take the place of Python's report of an exception that nobody can catch."""
+
+
+def _follow_parent() -> None:
+    """Leave when the process that asked for the run is gone, however it went: nobody waits for the result."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(_PATIENCE_S)
+        os._exit(1)
