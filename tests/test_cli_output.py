@@ -142,7 +142,7 @@ class TestProgress:
 
 
 def exit_code(error: BaseException, folder: Path) -> int:
-    with pytest.raises(typer.Exit) as left, clear_errors(folder):
+    with pytest.raises(typer.Exit) as left, clear_errors(folder, goes_on=True):
         raise error
     return left.value.exit_code
 
@@ -164,6 +164,11 @@ class TestErrors:
         assert out == ""
         assert word in err
         assert list(tmp_path.iterdir()) == []
+
+    def test_what_cannot_go_on_does_not_say_so(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(typer.Exit), clear_errors(tmp_path):
+            raise KeyboardInterrupt
+        assert capsys.readouterr().err == "citybrain: stopped\n"
 
     @pytest.mark.parametrize("error", [ZeroDivisionError("by zero"), ContractError("3 lanes, 4 queues")])
     def test_a_bug_leaves_a_file_to_report(

@@ -72,7 +72,15 @@ def test_files_that_are_not_there_or_not_text(tmp_path: Path, data: Path) -> Non
     for file in (tmp_path / "missing.json", tmp_path, binary):
         said = run("check", file, "--data", data)
         assert said.exit_code == 2
-        assert "cannot be read as JSON" in said.stderr
+        assert f"{file} cannot be read" in said.stderr
+        assert "Errno" not in said.stderr
+
+
+def test_plan_and_data_the_wrong_way_round_are_told_apart(tmp_path: Path, data: Path) -> None:
+    file = written(tmp_path / "plan.json", schedule_plan((0, 0), (1, 100)))
+    said = run("check", data, "--data", file)
+    assert said.exit_code == 2
+    assert "'citybrain/plan/1', not 'citybrain/controller-data/1'" in said.stderr
 
 
 def test_the_data_of_a_scenario_are_lawful_and_printed_as_json() -> None:

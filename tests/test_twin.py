@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ from citybrain_api.service.server import Served
 from citybrain_api.street import StreetOrder
 from citybrain_api.twin import run_street, run_twin, twin_service
 from citybrain_sim.scenarios import find_scenario
+from tests.http_world import until
 
 pytestmark = pytest.mark.sumo
 LENGTH_S = 120.0
@@ -137,3 +142,20 @@ def test_serve_wants_one_street() -> None:
 def test_run_twin_refuses_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         run_twin(StreetOrder("nowhere"), "planner", "127.0.0.1", 0, "warning", tmp_path)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_stops_it_is_told_where_the_records_are(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    # A shell may have told us to ignore Ctrl-C; the command under test must not inherit that.
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{start}; from citybrain_api.cli import main; main()"]
+    command += ["serve", "--twin", "district", "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as twin:
+        until(lambda: any(tmp_path.rglob("street/sumo.log")))
+        # A terminal tells the whole group, `kill` only the command.
+        (os.killpg if number == signal.SIGINT else os.kill)(twin.pid, number)
+        _, said = twin.communicate(timeout=60)  # ends when all processes that write here have ended
+    assert twin.returncode == code
+    assert "Traceback" not in said
+    assert said.splitlines()[-2].startswith("citybrain: records: citybrain-data/twin-district-")
+    assert said.splitlines()[-1] == "citybrain: stopped"

@@ -78,7 +78,7 @@ def run(
     ] = False,
 ) -> None:
     """Run what is not finished of a suite, and keep one table of results."""
-    with clear_errors(out):
+    with clear_errors(out, goes_on=True):
         from citybrain_api.progress import told  # noqa: PLC0415 - rich is slow to import
         from citybrain_sim.bench.run import foretell, run_suite  # noqa: PLC0415 - heavy
         from citybrain_sim.bench.suite_files import find_suite  # noqa: PLC0415 - likewise

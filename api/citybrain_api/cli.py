@@ -87,7 +87,7 @@ def run(
     as_json: opt.Json = False,
 ) -> None:
     """Run one simulation under one controller, record it and say what came of it."""
-    with clear_errors(out):
+    with clear_errors(out, goes_on=True):
         from citybrain_sim.comparison import plan_runs  # noqa: PLC0415 - heavy
         from citybrain_sim.fault_profiles import read_faults  # noqa: PLC0415 - likewise
 
@@ -120,7 +120,7 @@ def compare(
 
     Finished runs are kept: the same command goes on where it was stopped, and further seeds or controllers add to them.
     """
-    with clear_errors(out):
+    with clear_errors(out, goes_on=True):
         from citybrain_sim.comparison import plan_runs  # noqa: PLC0415 - heavy
 
         numbers = opt.read_seeds(seeds)

@@ -56,7 +56,9 @@ def read_document(path: Path) -> dict[str, Any]:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON: {type(error).__name__} {error}") from None
     if not isinstance(document, dict):
         raise InputError(f"{path} holds no JSON object")

@@ -39,12 +39,13 @@ def _terminate(signum: int, frame: Any) -> None:  # noqa: ARG001 - the signature
 
 
 @contextmanager
-def clear_errors(folder: Path) -> Iterator[None]:
+def clear_errors(folder: Path, *, goes_on: bool = False) -> Iterator[None]:
     """Turn whatever goes wrong inside into one message on stderr and an exit code.
 
     Parameters
     ----------
     folder : where runs are recorded; takes the traceback of an error that nobody expected.
+    goes_on : the same command, given again, goes on where it was stopped.
 
     Raises
     ------
@@ -59,7 +60,8 @@ def clear_errors(folder: Path) -> Iterator[None]:
         tell(f"error: {error}")
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt as stop:
-        tell(f"stopped; finished runs are kept in {folder}: the same command goes on from there")
+        kept = f"; finished runs are kept in {folder}: the same command goes on from there" if goes_on else ""
+        tell(f"stopped{kept}")
         raise typer.Exit(TERMINATED if isinstance(stop, TerminatedError) else INTERRUPTED) from None
     except BrokenPipeError:
         # The reader of our output (head, less) has gone; Python's own flush at exit must not complain about it.

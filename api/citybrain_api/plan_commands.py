@@ -37,7 +37,7 @@ def check(
         from citybrain.plans.checker import Checker  # noqa: PLC0415 - keeps --help quick
 
         judged = _read(file)
-        refusals = Checker(judged).check_patterns() if data is None else Checker(_read(data)).check(judged)
+        refusals = Checker(judged).check_patterns() if data is None else Checker(_read_data(data)).check(judged)
         if as_json:
             rows = [refusal._asdict() for refusal in refusals]
             typer.echo(json.dumps({"file": str(file), "lawful": not rows, "refusals": rows}, indent=1))
@@ -76,6 +76,26 @@ def print_data(
         typer.echo(json.dumps(controller_data(network, signals, timings, i, time_zone), indent=1))
 
 
+def _read_data(path: Path) -> Any:
+    """Read controller data; another document there would be blamed on the plan, field by field.
+
+    Raises
+    ------
+    InputError
+        If the file is no controller data.
+    """
+    from citybrain.plans.checker import DATA_FORMAT  # noqa: PLC0415 - keeps --help quick
+
+    document = _read(path)
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != DATA_FORMAT:
+        raise InputError(
+            f"--data {path} has the format {found!r}, not {DATA_FORMAT!r}; name the plan first, and the controller "
+            "data after --data"
+        )
+    return document
+
+
 def _read(path: Path) -> Any:
     """Read a JSON file.
 
@@ -88,5 +108,7 @@ def _read(path: Path) -> Any:
         if path.stat().st_size > LARGEST_FILE:
             raise InputError(f"{path} is larger than {LARGEST_FILE // 2**20} MiB; no plan and no controller data are")
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; give another file") from None
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON: {type(error).__name__}: {error}; give another file") from None

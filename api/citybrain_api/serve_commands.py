@@ -91,8 +91,11 @@ def serve(
             opt.check_seed(seed, "--seed")
             order = StreetOrder(twin, seed=seed, sensors=sensors, profile=profile, speed=speed)
             folder = twin_folder(twin)
-            tell(outcome_line(run_twin(order, controller, host, port, log_level, folder)))
-            tell(f"records: {folder}; look back with: citybrain ledger verify --data {folder / 'data'}")
+            try:
+                tell(outcome_line(run_twin(order, controller, host, port, log_level, folder)))
+            finally:
+                if folder.exists():
+                    tell(f"records: {folder}; look back with: citybrain ledger verify --data {folder / 'data'}")
             return
         if scenario is None:
             raise InputError("name the street: citybrain serve SCENARIO, or citybrain serve --twin SCENARIO")

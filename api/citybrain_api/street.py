@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -233,9 +235,17 @@ def _print(line: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Read the order, and run the street."""
+    """Read the order, and run the street.
+
+    Ctrl-C reaches all processes of a terminal; who ordered the street ends it, and when he is gone it ends.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     order = StreetOrder(**json.load(sys.stdin))
-    asyncio.run(Street(order, _print).run())
+    try:
+        asyncio.run(Street(order, _print).run())
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

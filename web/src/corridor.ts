@@ -11,6 +11,9 @@ const LEFT = 104;
 const RIGHT = 12;
 const TOP = 14;
 const FOOT = 20;
+/** Height of a line of text, and room for a time with its distance to the next [px]. */
+const LINE = 12;
+const TIME_WIDE = 44;
 
 interface Stop {
   intersection: number;
@@ -169,17 +172,19 @@ export class Corridor {
     for (const { intersection, at } of this.stops) {
       context.fillStyle = colours.line;
       context.fillRect(LEFT, y(at), wide - LEFT - RIGHT, 1);
-      if (above - y(at) < 12) continue;
-      above = y(at);
+      const line = Math.min(y(at), above - LINE);
+      if (y(at) - line >= LINE) continue; // too far from what it names
+      above = line;
       context.fillStyle = colours.ink;
       context.textAlign = "right";
-      context.fillText(`${this.street.ids[intersection]}`.slice(0, 10), LEFT - 44, y(at), LEFT - 48);
+      context.fillText(`${this.street.ids[intersection]}`.slice(0, 10), LEFT - 44, line, LEFT - 48);
       context.fillStyle = colours.soft;
-      context.fillText(`${Math.round(at)} m`, LEFT - 6, y(at));
+      context.fillText(`${Math.round(at)} m`, LEFT - 6, line);
     }
     context.textAlign = "center";
     const now = this.state.t;
-    for (let t = Math.ceil((now - PAST) / 600) * 600; t <= now + AHEAD; t += 600) {
+    const step = x(600) - x(0) < TIME_WIDE ? 1200 : 600;
+    for (let t = Math.ceil((now - PAST) / step) * step; t <= now + AHEAD; t += step) {
       context.fillStyle = colours.line;
       context.fillRect(x(t), TOP, 1, high - FOOT - TOP);
       context.fillStyle = colours.soft;

@@ -15,6 +15,10 @@ const PICK_RADIUS = 26;
 const EASE = 0.16;
 const FRAME_MS = 1000 / 30;
 const LARGEST_INDEX = 20;
+/** Intersections are named on the map while no more than so many are in sight; longer names are cut. */
+const NAMED_UP_TO = 60;
+const NAME_LETTERS = 12;
+const NAME_HIGH = 14;
 
 export type Colouring = "index" | "fill" | "confidence";
 /** Limits of the levels, as the engine has them; the first place is for what is not known. */
@@ -254,6 +258,7 @@ export class MapView {
       camera.screenY(street.place[2 * i + 1]),
     ];
     if (camera.scale < LANES_FROM) this.drawDots(context, colours, spot);
+    this.drawNames(context, colours, spot);
     if (corridor.length > 1) {
       context.strokeStyle = colours.accent;
       context.lineWidth = 3;
@@ -270,6 +275,39 @@ export class MapView {
     if (this.selected >= 0) {
       ring(context, spot(this.selected), this.radius(), colours.accent, 2.5);
       this.label(context, colours, this.selected, spot(this.selected));
+    }
+  }
+
+  /** Names of the intersections in sight, where they are few; one that would lie on another is left out. */
+  private drawNames(context: CanvasRenderingContext2D, colours: Colours, spot: (i: number) => [number, number]): void {
+    const { street, camera } = this;
+    const seen = [];
+    for (let i = 0; i < street.ids.length && seen.length <= NAMED_UP_TO; i++) {
+      const [x, y] = spot(i);
+      if (x > 0 && y > 0 && x < camera.width && y < camera.height) seen.push(i);
+    }
+    if (seen.length > NAMED_UP_TO) return;
+    context.font = "12px system-ui, sans-serif";
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    context.lineJoin = "round";
+    context.lineWidth = 3;
+    context.strokeStyle = colours.paper;
+    context.fillStyle = colours.soft;
+    const off = Math.max(7, Math.min(40, 9 * camera.scale));
+    const taken: [number, number, number][] = [];
+    for (const i of seen) {
+      if (i === this.selected || i === this.hovered) continue;
+      const id = street.ids[i];
+      const name = id.length > NAME_LETTERS ? `${id.slice(0, NAME_LETTERS - 1)}…` : id;
+      const x = spot(i)[0] + off;
+      const y = spot(i)[1] - off - 2;
+      const wide = context.measureText(name).width;
+      const free = taken.every(([a, b, w]) => Math.abs(b - y) >= NAME_HIGH || x > a + w || a > x + wide);
+      if (!free) continue;
+      taken.push([x, y, wide]);
+      context.strokeText(name, x, y);
+      context.fillText(name, x, y);
     }
   }
 

@@ -207,7 +207,7 @@ export class Panel {
         "li",
         {},
         reason.stage === null ? "" : h("b", {}, `stage ${reason.stage}: `),
-        reason.text,
+        reason.text.replace(/(\d) (?=(?:s|m|veh|vehicles)\b)/g, "$1\u00a0"), // a figure keeps its unit
         reason.constraint ? h("span", { class: "badge" }, `bound by ${reason.constraint.replaceAll("_", " ")}`) : "",
       ),
     );
