@@ -136,10 +136,10 @@ def test_arrivals_come_when_they_would() -> None:
     assert np.argmax(arrivals[:8]) in (4, 5, 6), "60 m at 10 m/s"
 
 
-def test_camera_alone_sees_a_queue_within_two_seconds_and_forgets_it_slowly() -> None:
+def test_camera_alone_sees_a_queue_within_three_seconds_and_forgets_it_slowly() -> None:
     street = Street(sensors(CAMERA))
     frame = [(1.0 + 7.5 * n, 0.0) for n in range(5)]
-    assert street.ticks(2, frame).queue[0] == pytest.approx(5, abs=1)
+    assert street.ticks(3, frame).queue[0] == pytest.approx(5, abs=1)
     assert street.ticks(4, frame).queue[0] == pytest.approx(5, abs=0.2)
     assert street.state.back_of_queue[0] == pytest.approx(35, abs=8)
     assert street.tick(frame=frame[:4]).queue[0] > 4.2, "one miss is not a departure"
@@ -186,6 +186,24 @@ def test_queue_over_the_advance_loop_reaches_at_least_there() -> None:
     state = street.ticks(5)
     assert state.queue[0] >= 60 / 7.5 - 1.5
     assert state.back_of_queue[0] >= 50
+
+
+@pytest.mark.parametrize(("stands_s", "least"), [(2, 0.0), (8, 60 / 7.5 - 1.5)])
+def test_standing_on_the_advance_loop_in_green_that_nobody_leaves_is_a_queue(stands_s: int, least: float) -> None:
+    street = Street(sensors(STOP, ADVANCE))
+    street.show(Aspect.PROTECTED)
+    street.ticks(10)
+    street.tick([(1, 0.1, True)])
+    state = street.ticks(stands_s)
+    assert least <= state.vehicles[0] <= least + 4
+
+
+def test_lane_never_holds_more_than_can_stand_between_its_loops() -> None:
+    street = Street(sensors(STOP, ADVANCE))
+    queue_up(street, 30)
+    layout, belief = street.estimator._street.layout, street.estimator._memory.belief
+    there = belief.content[: layout.gate[0]].sum()
+    assert 60 / 7.5 < there < 1.3 * 60 / 7.5 + 1
 
 
 def test_queue_beyond_sight_goes_on_growing() -> None:

@@ -152,6 +152,19 @@ def test_entering_matches_its_twin(seed: int) -> None:
 
 @FEW
 @given(SEED)
+def test_making_room_matches_its_twin(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    layout, belief = any_belief(rng)
+    belief.content[:] *= rng.choice([1.0, 4.0])
+    expected = slow.roomy(layout, belief)
+    before = belief.content.sum()
+    lanes.make_room(layout, belief)
+    assert np.allclose(belief.content, expected)
+    assert belief.content.sum() <= before + 1e-9
+
+
+@FEW
+@given(SEED)
 def test_watching_of_tails_matches_its_twin(seed: int) -> None:
     layout, belief = any_belief(np.random.default_rng(seed))
     expected = [slow.tail(NOW, layout, belief, lane) for lane in range(7)]

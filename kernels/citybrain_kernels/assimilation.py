@@ -36,6 +36,8 @@ DOUBLE_GAP = 0.45
 more than this."""
 LATE_STOP = 1.5
 """A vehicle that crosses the loop this long after the end of green is still leaving [s]."""
+STALLED = 5.0
+"""A green lane that nobody has left for so long, while its advance loop is covered, holds a queue that stands [s]."""
 STOPPED_ON_LOOP = 3.0
 """A vehicle counted as leaving that still covers the stop loop after this has not left [s]."""
 FROM_STANDSTILL, SLOW_PULSE = 3.0, 0.9
@@ -50,7 +52,7 @@ HEAD_REACH = 10.0
 """A standing vehicle within this distance of the lane's end keeps the lane from discharging [m]."""
 DOUBTFUL = 0.5
 """Objects with less confidence than this are taken for shadows."""
-UP, DOWN = 0.7, 0.3
+UP, DOWN = 0.5, 0.2
 """Gains for vehicles seen and not expected, expected and not seen."""
 STANDING_GAIN = 0.9
 HEADWAY_GAIN = 0.03
@@ -390,7 +392,7 @@ def hold_presence(now: float, layout: Layout, loops: Loops, belief: Belief) -> N
                 content[c] = max(content[c], 1.0)
                 standing[c] = max(standing[c], 1.0)
                 belief.pace[c] = 0.0
-        elif covered > 3.0 and belief.green_from[l] < belief.green_to[l]:
+        elif covered > 3.0 and (belief.green_from[l] < belief.green_to[l] or now - belief.last_departure[l] > STALLED):
             there = 0.0
             for k in range(c, c + layout.gate[l]):
                 there += content[k]

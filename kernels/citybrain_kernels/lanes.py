@@ -61,6 +61,8 @@ FEELS = 0.8
 """Such a loop is heeded if it lately felt this share of the vehicles that stood."""
 HEAD_SIGHT = 2.0
 """A vehicle that a camera saw stand at the line stands there for so long [s]."""
+TIGHTEST = 1.3
+"""Lanes hold at most so many times what usual vehicles at a usual distance would be: short cars stand there, too."""
 START_RATE = 0.6
 """Share of the saturation rate in the first second of green; it is full after eight."""
 
@@ -268,6 +270,7 @@ def move_lanes(now: float, seconds: float, steps: int, layout: Layout, belief: B
         release(now - (steps - 1 - k), layout, belief)
         enter(layout, belief)
         move_on(layout, belief)
+        make_room(layout, belief)
         watch_tails(now - (steps - 1 - k), layout, belief)
         clear_heads(now - (steps - 1 - k), layout, belief)
         learn_demand(now - (steps - 1 - k), seconds, layout, belief)
@@ -438,6 +441,32 @@ def move_on(layout: Layout, belief: Belief) -> None:
             content[c - 1] += flow
             _settle(content, pace, standing, c, flow, old)
         content[last - 1] += belief.inflow[l]
+
+
+@kernel
+def make_room(layout: Layout, belief: Belief) -> None:
+    """Hand what a lane cannot hold between its loops to the road's other lanes: who crossed has changed lanes.
+
+    Parameters
+    ----------
+    belief : ``content``; what no lane can hold is dropped.
+    """
+    content = belief.content
+    for l in range(len(layout.gate)):
+        first, last = layout.cell_ptr[l], layout.cell_ptr[l] + layout.gate[l]
+        there = 0.0
+        for c in range(first, last):
+            there += content[c]
+        surplus = there - TIGHTEST * layout.gate[l] * layout.storage[l]
+        if layout.gate[l] == 0 or surplus <= 0.0:
+            continue
+        for c in range(first, last):
+            content[c] -= surplus * content[c] / there
+        for k in range(layout.road_first[l], layout.road_last[l]):
+            for c in range(layout.cell_ptr[k], layout.cell_ptr[k] + layout.gate[k]):
+                moved = min(surplus, max(0.0, layout.storage[k] - content[c])) if k != l else 0.0
+                content[c] += moved
+                surplus -= moved
 
 
 @kernel

@@ -119,6 +119,26 @@ def tail(now: float, layout: Layout, belief: Belief, l: int) -> tuple[float, flo
     return over, gap, content
 
 
+def roomy(layout: Layout, belief: Belief) -> list[float]:
+    """Contents after lanes, one after the other, have handed on what does not fit between their loops."""
+    content = [float(x) for x in belief.content]
+    within = [cells_of(layout, l)[: int(layout.gate[l])] for l in range(len(layout.gate))]
+    for road in roads_of(layout):
+        for l in road:
+            there = sum(content[c] for c in within[l])
+            surplus = there - k.TIGHTEST * len(within[l]) * layout.storage[l]
+            if not within[l] or surplus <= 0:
+                continue
+            for c in within[l]:
+                content[c] *= 1 - surplus / there
+            for other in road:
+                for c in within[other] if other != l else ():
+                    moved = min(surplus, max(0.0, layout.storage[other] - content[c]))
+                    content[c] += moved
+                    surplus -= moved
+    return content
+
+
 def learned_shares(
     layout: Layout, belief: Belief, l: int, asked: dict[int, float], sent: dict[int, float]
 ) -> list[float]:
