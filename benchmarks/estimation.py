@@ -29,7 +29,7 @@ from citybrain.guard import LampGuard
 from citybrain.network import csr
 from citybrain.observations import ObservationBatch, SensorTable
 from citybrain.randomness import generator
-from citybrain.units import to_tenths
+from citybrain.units import JAM_SPACING, to_tenths
 from citybrain_sim.runs import RunSpec
 from citybrain_sim.scenarios import list_scenarios
 from citybrain_sim.sensors import load_sensor_profile, place
@@ -120,6 +120,16 @@ def part_of(network: Network, sensors: SensorTable, layout: str) -> tuple[Sensor
     return table, number
 
 
+def sight_of(network: Network, sensors: SensorTable) -> NDArray[np.float64]:
+    """[L] distance from the lane's end to the furthest place that a sensor speaks of [m]; 0 where none does."""
+    sight = np.zeros(network.n_lanes)
+    on_lane = sensors.lane >= 0
+    np.maximum.at(sight, sensors.lane[on_lane], sensors.distance[on_lane])
+    camera = np.repeat(np.arange(len(sensors.sensor_id)), np.diff(sensors.cover_ptr))
+    np.maximum.at(sight, sensors.cover_lane, sensors.distance[camera] - sensors.cover_offset)
+    return np.minimum(sight, network.lane_length)
+
+
 def rows_of(batch: ObservationBatch, number: NDArray[np.int32]) -> ObservationBatch:
     """Rows of the sensors that are left, renumbered."""
     columns = {}
@@ -168,6 +178,7 @@ def estimate(run: Run, layout: str) -> Told:
         network=inside.astype(np.float64),
         turn_share=share.astype(np.float64),
         headway=state.discharge.astype(np.float64),
+        sight=sight_of(run.network, sensors)[lanes] / JAM_SPACING,
         tick_ms=1000.0 * float(np.median(took)),
     )
 

@@ -54,6 +54,8 @@ class Told:
     turn_share: Floats
     headway: Floats
     """[A] saturation headway believed at the end [s]."""
+    sight: Floats
+    """[A] vehicles that stand between the stop line and the furthest place that a sensor speaks of."""
     tick_ms: float
 
 
@@ -93,13 +95,17 @@ def mean(values: Floats) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def series(told: Floats, true: NDArray[np.int32]) -> dict[str, float | None]:
-    """Errors [veh] of a series every five seconds where somebody is, or is believed; MAPE where more than 3."""
+def series(told: Floats, true: NDArray[np.int32], sight: Floats) -> dict[str, float | None]:
+    """Errors [veh] of a series every five seconds where somebody is, or is believed; MAPE where more than 3.
+
+    ``mae_seen``: of those samples, where no more are there than stand within ``sight`` [A].
+    """
     told, there = told[WARM_UP::EVERY], true[WARM_UP::EVERY].astype(np.float64)
     error = np.abs(told - there)
     some, long = (there > 0) | (told >= 0.5), there > LONG_QUEUE
     return {
         "mae": mean(error[some]),
+        "mae_seen": mean(error[some & (there <= sight)]),
         "mae_all": mean(error.ravel()),
         "mape": mean(error[long] / there[long]),
         "bias": mean((told - there)[long]),
@@ -108,21 +114,27 @@ def series(told: Floats, true: NDArray[np.int32]) -> dict[str, float | None]:
     }
 
 
-def cycle_peaks(told: Floats, true: NDArray[np.int32], lamps: Lamps) -> dict[str, float | None]:
-    """Errors [veh] of the greatest back of queue per cycle, red to red; MAPE where it was more than 3."""
+def cycle_peaks(told: Floats, true: NDArray[np.int32], sight: Floats, lamps: Lamps) -> dict[str, float | None]:
+    """Errors [veh] of the greatest back of queue per cycle, red to red; MAPE where it was more than 3.
+
+    ``mape_seen``: of those, where it was no more than stand within ``sight`` [A].
+    """
     pairs = []
     for a in range(true.shape[1]):
         ends = np.flatnonzero(lamps.green[:-1, a] & ~lamps.green[1:, a]) + 1
         ends = ends[ends >= WARM_UP]
         pairs += [
-            (told[i:j, a].max(), true[i:j, a].max()) for i, j in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+            (told[i:j, a].max(), true[i:j, a].max(), sight[a])
+            for i, j in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
         ]
-    table = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    table = np.array(pairs, dtype=np.float64).reshape(-1, 3)
     error = np.abs(table[:, 0] - table[:, 1])
     some, long = table[:, 1] > 0, table[:, 1] > LONG_QUEUE
+    seen = long & (table[:, 1] <= table[:, 2])
     return {
         "mae": mean(error[some]),
         "mape": mean(error[long] / table[long, 1]),
+        "mape_seen": mean(error[seen] / table[seen, 1]),
         "bias": mean((table[:, 0] - table[:, 1])[long]),
         "samples": int(some.sum()),
         "long": int(long.sum()),
@@ -253,10 +265,10 @@ def compare(
     lamps = lane_lamps(network, signals, aspect)
     error = told.network[WARM_UP:] - truth.network[WARM_UP:]
     return {
-        "back": series(told.back, truth.back),
-        "peak": cycle_peaks(told.back, truth.back, lamps),
-        "queue": series(told.queue, truth.queue),
-        "vehicles": series(told.vehicles, truth.vehicles),
+        "back": series(told.back, truth.back, told.sight),
+        "peak": cycle_peaks(told.back, truth.back, told.sight, lamps),
+        "queue": series(told.queue, truth.queue, told.sight),
+        "vehicles": series(told.vehicles, truth.vehicles, told.sight),
         "turns": turn_errors(network, truth, begin, told.turn_share),
         "headway": headway_errors(told.headway, true_headways(truth, lamps, begin)[0]),
         "arrivals": arrival_errors(truth, told.arrivals, begin),

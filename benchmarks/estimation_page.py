@@ -25,7 +25,9 @@ those of [sensors.md](sensors.md); all get the same rows, as far as they have th
 
 - **Back of queue** [veh]: vehicles from the stop line to the last one slower than 1.4 m/s, those that move again
   included. MAE: every 5 s, over lanes where a queue is or is believed. MAPE: of the greatest back of queue per cycle
-  (red to red) where that is more than 3 vehicles; `5 s`: of the series, where more than 3 stand.
+  (red to red) where that is more than 3 vehicles; `5 s`: of the series, where more than 3 stand. `Within sight`: the
+  true queue ends before the furthest place that a sensor of the lane speaks of (the advance loop, the camera's 80 m);
+  what stands beyond can only be guessed from flows.
 - **Queue**, **vehicles** [veh]: MAE of the same series of vehicles slower than 1.4 m/s, and of all on the lane.
 - **Turning**: errors of the shares of roads taken from lanes that lead to several, after 15 minutes; lanes with at
   least 20 departures. `chance`: the mean error of who knows the long-run shares, since 15 minutes are a sample.
@@ -63,7 +65,9 @@ def goals(results: Sequence[dict[str, Any]]) -> list[str]:
         rows = [row for row in results if row["sensors"] == layout]
         asked = [
             ("back of queue, MAE, veh", "back", "mae", GOAL_MAE),
+            ("back of queue, MAE, veh, within sight", "back", "mae_seen", GOAL_MAE),
             ("back of queue, MAPE per cycle", "peak", "mape", GOAL_MAPE.get(layout)),
+            ("back of queue, MAPE per cycle, within sight", "peak", "mape_seen", GOAL_MAPE.get(layout)),
             ("turning shares, greatest error", "turns", "max", GOAL_TURNS),
             ("turning shares, mean error", "turns", "mean", GOAL_TURNS),
             ("turning shares, mean error where chance is below 0.05", "turns", "many", GOAL_TURNS),
