@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it brings no types
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -26,7 +27,8 @@ from citybrain_api.cli import app
 from citybrain_api.report import documents, pack
 from citybrain_api.report.charts import Axis, nice_step
 from citybrain_api.report.evidence import collect
-from citybrain_api.report.markup import Markup, clock_time, join, number, signed, tag
+from citybrain_api.report.maps import Drawing, coloured
+from citybrain_api.report.markup import Markup, clock_time, join, number, signed, tag, together
 from citybrain_api.report.study import gather
 from citybrain_api.report.write import write_report
 from citybrain_sim.comparison import compare, plan_runs
@@ -407,6 +409,26 @@ def test_markup_escapes_what_is_not_markup() -> None:
     assert join((Markup("<b>"), "<b>")) == "<b>&lt;b&gt;"
     assert number(-1234.56) == "\N{MINUS SIGN}1\N{NARROW NO-BREAK SPACE}234.6"
     assert (signed(2.0), number(math.nan), clock_time(27_000.0)) == ("+2.0", "\N{EN DASH}", "7:30")
+
+
+def test_figures_keep_their_units() -> None:
+    assert together("27 %, 18 to 41 s per vehicle (100 vehicles), 5 of 5") == (
+        "27\xa0%, 18 to 41\xa0s per vehicle (100\xa0vehicles), 5 of 5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("marks", "x", "y", "anchor"),
+    [
+        ([(30, 30)], 109.0, 92.0, "start"),
+        ([(112, 95)], 91.0, 92.0, "end"),
+        ([(112, 95), (88, 95)], 109.0, 118.0, "start"),
+    ],
+)
+def test_marks_of_a_map_leave_names_alone(marks: list[tuple[int, int]], x: float, y: float, anchor: str) -> None:
+    drawing = Drawing(200.0, ("",) * len(marks), np.array(marks, dtype=np.float64), "", (("A1", 100.0, 100.0),))
+    drawn = coloured(drawing, {}, [(road, str(road)) for road in range(len(marks))], "map")
+    assert f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" class="name">A1</text>' in drawn
 
 
 @pytest.mark.parametrize(("about", "step"), [(0.9, 1.0), (1.1, 2.0), (23.0, 50.0), (0.0, 1.0), (math.nan, 1.0)])

@@ -159,6 +159,7 @@
     const drawn = svg("g", { "clip-path": "url(#window)" }), marks = [];
     let base = 0, bands = null, offset = 0;
     const passed = [];
+    let named = Infinity; // height of the name before: names of close neighbours must not lie on each other
     chain.forEach((k, n) => {
       const a = data.approaches[k], trips = rows(data.trips[view.controller][k], 5);
       const into = n + 1 < chain.length ? data.approaches[chain[n + 1]].roads[0] : mostTaken(k);
@@ -174,7 +175,10 @@
       const open = shown.map(([b, e]) => [b - offset, e - offset]);
       bands = bands === null ? open : meet(bands, open);
       passed.push([offset, at]);
-      marks.push(words(data.intersections[a.to].name, LEFT - 6, at + 4, "end"));
+      const line = Math.min(at, named - 15);
+      if (at - line > 20) return;
+      named = line;
+      marks.push(words(data.intersections[a.to].name, LEFT - 6, line + 4, "end"));
     });
     if (passed.length > 1) bands.forEach(([b, e]) => {
       const up = passed.map(([o, at]) => `${x(b + o)},${at}`), down = passed.map(([o, at]) => `${x(e + o)},${at}`);

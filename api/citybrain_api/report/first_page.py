@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from citybrain_api.report import charts, words
-from citybrain_api.report.markup import DASH, Markup, clock_time, html_table, join, number, signed, tag
+from citybrain_api.report.markup import DASH, Markup, clock_time, html_table, join, number, signed, tag, together
 from citybrain_api.report.outcomes import LEAST_PAIRS, MEASURES
 from citybrain_api.report.study import ORDER
 
@@ -53,7 +53,7 @@ def first_page(evidence: Evidence, verdict: Verdict) -> Markup:
     study = evidence.study
     texts = (verdict.changed, verdict.sure, verdict.lost)
     answers = join(
-        tag("section", tag("h2", heading), tag("p", text))
+        tag("section", tag("h2", heading), tag("p", together(text)))
         for heading, text in zip(HEADINGS, texts, strict=True)
         if text
     )
@@ -63,7 +63,7 @@ def first_page(evidence: Evidence, verdict: Verdict) -> Markup:
             tag("header", tag("p", _about(study), class_="about"), tag("h1", verdict.title), class_=verdict.tone),
             _tiles(evidence),
             tag("div", answers, class_="answers"),
-            tag("ul", join(tag("li", text) for text in verdict.more)) if verdict.more else "",
+            tag("ul", join(tag("li", together(text)) for text in verdict.more)) if verdict.more else "",
             tag("div", join(tag("p", text) for text in warnings), class_="warnings") if warnings else "",
             _versus(evidence),
         )
@@ -77,7 +77,7 @@ def _about(study: Study) -> str:
     names = ", ".join(variant.label for variant in study.variants)
     return (
         f"Traffic signals of {result.scenario}, simulated from {clock_time(run.begin_s)} to {clock_time(run.end_s)}: "
-        f"{names}; {runs} run{'s' if runs != '1' else ''} of each with {result.loaded:,} vehicles"
+        f"{names}; {runs} run{'s' if runs != '1' else ''} of each with {number(result.loaded, 0)} vehicles"
     )
 
 

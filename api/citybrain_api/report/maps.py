@@ -25,6 +25,12 @@ SIDE = 1.6
 """Roads are drawn so far to the right of where they lie, in pixels: both directions of a street stay apart."""
 LABELLED = 30
 """Up to so many intersections have their names on the map."""
+LETTER = 8.0
+"""Width of a letter of a name [px], roughly."""
+CORNERS = ((9.0, -8.0, "start"), (-9.0, -8.0, "end"), (9.0, 18.0, "start"), (-9.0, 18.0, "end"))
+"""Where a name may stand beside its intersection: right and left of it, above first [px]; and its anchor."""
+ROOM = 16.0
+"""A mark of this size [px] beside a name does not touch it."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +127,30 @@ def coloured(drawing: Drawing, classes: Mapping[int, str], marks: Sequence[tuple
     parts += [tag("circle", tag("title", name), cx=x, cy=y, r=4.0, class_="node") for name, x, y in
               drawing.intersections]  # fmt: skip
     if marks and len(drawing.intersections) <= LABELLED:
-        parts += [tag("text", name, x=x + 9.0, y=y - 8.0, class_="name") for name, x, y in drawing.intersections
-                  ]  # fmt: skip
+        marked = [tuple(drawing.middles[road].tolist()) for road, _ in marks]
+        for name, x, y in drawing.intersections:
+            right, down, anchor = _corner(name, (x, y), marked)
+            parts.append(tag("text", name, x=x + right, y=y + down, text_anchor=anchor, class_="name"))
     for road, text in marks:
         x, y = drawing.middles[road].tolist()
         parts.append(tag("circle", cx=x, cy=y, r=12.0, class_="mark"))
         parts.append(tag("text", text, x=x, y=y + 5.0, text_anchor="middle", class_="marked"))
     return svg(WIDTH, drawing.height, label, join(parts), kind="chart map")
+
+
+def _corner(name: str, place: tuple[float, float], marked: Sequence[tuple[float, float]]) -> tuple[float, float, str]:
+    """Choose where a name stands: the first corner that no mark covers, else the one that is least covered."""
+
+    def room(corner: tuple[float, float, str]) -> float:
+        right, down, anchor = corner
+        begin = place[0] + right - (LETTER * len(name) if anchor == "end" else 0.0)
+        gaps = (
+            math.hypot(max(begin - x, 0.0, x - begin - LETTER * len(name)), place[1] + down - 5.0 - y)
+            for x, y in marked
+        )
+        return min(gaps, default=math.inf)
+
+    return next((corner for corner in CORNERS if room(corner) > ROOM), max(CORNERS, key=room))
 
 
 def steps_around(values: Sequence[float]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,11 @@ def number(value: float, digits: int = 1) -> str:
 def signed(value: float, digits: int = 1) -> str:
     """Figure with its sign."""
     return ("+" if value > 0 else "") + number(value, digits)
+
+
+def together(text: str) -> str:
+    """Keep every figure of a sentence on one line with its unit."""
+    return re.sub(r"(?<=\d) (?=%|(?:s|m|veh|vehicles?)\b)", "\N{NO-BREAK SPACE}", text)
 
 
 def clock_time(seconds: float) -> str:

@@ -12,7 +12,7 @@ from citybrain.documents import write_json
 from citybrain.errors import InputError
 from citybrain_api.report.documents import document
 from citybrain_api.report.evidence import collect
-from citybrain_api.report.markup import clock_time
+from citybrain_api.report.markup import clock_time, number
 from citybrain_api.report.naming import Names
 from citybrain_api.report.page import render
 from citybrain_api.report.study import gather
@@ -93,7 +93,7 @@ def _settings(study: Study) -> dict[str, str]:
     return {
         "Scenario": f"{result.scenario}, {clock_time(run.begin_s)} to {clock_time(run.end_s)}",
         "Files (SHA-256, first digits)": files,
-        "Demand": f"{result.loaded} vehicles, factor {result.demand:g}",
+        "Demand": f"{number(result.loaded, 0)} vehicles, factor {result.demand:g}",
         "Sensors": ", ".join(dict.fromkeys(v.runs[0].spec.sight for v in study.variants)),
         "Timing profile": result.profile,
         "Incident": result.incident or "none",
@@ -112,7 +112,8 @@ def _command(study: Study) -> str:
     runs = [run.spec for variant in study.variants for run in variant.runs]
     controllers = ",".join(dict.fromkeys(s.controller for s in runs))
     seeds = ",".join(str(seed) for seed in sorted({s.seed for s in runs}))
-    words = ["citybrain", "compare", spec.scenario, "--controllers", controllers, "--seeds", f"{seeds},"]
+    listed = seeds if "," in seeds else f"{seeds},"  # a number alone would be taken for how many
+    words = ["citybrain", "compare", spec.scenario, "--controllers", controllers, "--seeds", listed]
     instances = max(s.instance for s in runs) + 1
     options = {
         "--instances": str(instances) if instances > 1 else None,
