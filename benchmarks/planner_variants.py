@@ -1,4 +1,4 @@
-"""Variants of the planner: every parameter halved and doubled, and every idea taken out, one at a time."""
+"""Variants of the planner: every parameter halved and doubled, every idea taken out, decisions less often."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Variant(NamedTuple):
     Attributes
     ----------
     name : of the parameter, or of the idea that is off.
-    form : ``half``, ``double``, ``off`` or ``USUAL``.
+    form : ``half``, ``double``, ``off``, ``every`` or ``USUAL``.
     value : of the parameter; None where an idea is off.
     parameters : of the planner.
     cautious : own program where an approach is not seen.
@@ -86,3 +86,11 @@ def without() -> Iterator[Variant]:
     for name, parameters in off.items():
         yield Variant(name, "off", None, parameters)
     yield Variant("own program where it is blind", "off", None, usual, cautious=False)
+
+
+def every() -> Iterator[Variant]:
+    """Search every so many seconds, and never in between whatever happens."""
+    usual = Parameters()
+    for seconds in (1, 2, 5, 10):
+        pace = usual.pace._replace(oldest=seconds, news=NEVER, rate=NEVER)
+        yield Variant(f"a search every {seconds} s", "every", None, replace(usual, pace=pace))

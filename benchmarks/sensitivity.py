@@ -1,7 +1,7 @@
-"""How far results move when a parameter of the planner is halved or doubled, and what every idea in it is worth.
+"""How far results move when a parameter of the planner is halved or doubled, an idea taken out, or a search put off.
 
-    python -m benchmarks.sensitivity [SCENARIO ...] [--seeds 3] [--ablation] [--only NAME,NAME] [--jobs 1]
-                                     [--sensors default] [--out runs/sensitivity]
+    python -m benchmarks.sensitivity [SCENARIO ...] [--table sensitivity|ablation|pace] [--seeds 3] [--only NAME,NAME]
+                                     [--jobs 1] [--sensors default] [--out runs/sensitivity]
 
 Every variant runs every map and seed; finished runs are kept and not run again (remove the folder after a change of the
 engine). Writes its section of docs/results-planner.md.
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.page import PLANNER, ROOT, command_line, write_section
-from benchmarks.planner_variants import REFERENCE, Variant, halved_and_doubled, without
+from benchmarks.planner_variants import REFERENCE, Variant, every, halved_and_doubled, without
 from citybrain.control.cautious import Cautious
 from citybrain.control.planner import Planner
 from citybrain.documents import write_json
@@ -36,6 +36,12 @@ from citybrain_sim.site import make_estimator, open_street
 from citybrain_sim.sumo_plant import SumoOptions, SumoPlant
 from citybrain_sim.trips import read_trips
 
+TABLES = {
+    "sensitivity": ("What every parameter does", "parameter", halved_and_doubled),
+    "ablation": ("What every idea is worth", "off", without),
+    "pace": ("How often a search is needed", "instead of a search when there is news", every),
+}
+"""Per table the title of its section, the head of its first column, and its variants."""
 SCENARIOS = ("district", "cologne1", "cologne8", "ingolstadt7", "grid4x4", "hangzhou1")
 
 
@@ -100,17 +106,21 @@ def cell(results: dict[Job, dict[str, Any]], variant: Variant, usual: Sequence[J
 
 
 def table(
-    results: dict[Job, dict[str, Any]], variants: Sequence[Variant], scenarios: Sequence[str], usual: Sequence[Job]
+    first: str,
+    results: dict[Job, dict[str, Any]],
+    variants: Sequence[Variant],
+    scenarios: Sequence[str],
+    usual: Sequence[Job],
 ) -> str:
     """One line per variant, one column per map, and the median over all runs."""
-    ablation = variants[0].form == "off"
-    head = ["off" if ablation else "parameter", *([] if ablation else ["value"]), *scenarios, "all"]
+    plain = variants[0].value is None
+    head = [first, *([] if plain else ["value"]), *scenarios, "all"]
     delay = [statistics.median(results[job]["delay_s"] for job in usual if job.scenario == name) for name in scenarios]
-    lines = [["none: delay [s/veh]", *([] if ablation else [""]), *(f"{one:.1f}" for one in delay), ""]]
+    lines = [["none: delay [s/veh]", *([] if plain else [""]), *(f"{one:.1f}" for one in delay), ""]]
     for variant in variants:
         value = [] if variant.value is None else [f"{variant.value:g} ({variant.form})"]
         groups = [[job for job in usual if job.scenario == name] for name in scenarios]
-        name = variant.name if ablation else f"`{variant.name}`"
+        name = variant.name if plain else f"`{variant.name}`"
         lines.append([name, *value, *(cell(results, variant, group) for group in (*groups, list(usual)))])
     return markdown(head, lines)
 
@@ -120,16 +130,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenarios", nargs="*", default=list(SCENARIOS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--ablation", action="store_true", help="take ideas out instead of moving parameters")
+    parser.add_argument(
+        "--table", choices=TABLES, default="sensitivity", help="move parameters, take ideas out, or wait"
+    )
     parser.add_argument("--only", default="", help="names of parameters, or of ideas")
     parser.add_argument("--sensors", default="default")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "sensitivity")
     given = parser.parse_args()
     wanted = given.only.split(",") if given.only else []
-    variants = [
-        one for one in (without() if given.ablation else halved_and_doubled()) if not wanted or one.name in wanted
-    ]
+    title, first, made = TABLES[given.table]
+    variants = [one for one in made() if not wanted or one.name in wanted]
     if not variants:
         raise SystemExit(f"nothing is named {given.only!r}; see benchmarks/planner_variants.py for the names")
     seeds = range(1, given.seeds + 1)
@@ -140,8 +151,7 @@ def main() -> None:
         f"`{given.sensors}`, protocol `modern`. `x n`: n runs gridlocked. Seeds alone move the delay of a map by some "
         "percent: small differences mean nothing."
     )
-    title = "What every idea is worth" if given.ablation else "What every parameter does"
-    body = "\n\n".join([legend, table(results, variants, given.scenarios, usual)])
+    body = "\n\n".join([legend, table(first, results, variants, given.scenarios, usual)])
     write_section(title, command_line("benchmarks.sensitivity"), body, PLANNER)
     print(body)
 
