@@ -23,6 +23,7 @@ import typer
 
 from citybrain.storage.store import open_store
 from citybrain_api.cli import app
+from citybrain_api.serve_commands import tell_of_missing_keys
 from tests.http_world import until
 
 DISTRICT_INTERSECTION = "A1"
@@ -218,6 +219,7 @@ def test_keys_are_made_listed_and_revoked(here: Command) -> None:
     assert (unbound.code, "--intersection" in unbound.err) == (2, True)
 
 
-def test_a_service_without_keys_says_how_to_make_one(here: Command) -> None:
-    done = here("serve", "nowhere", "--data", "data", "--port", "0")
-    assert "citybrain keys add --scope operator --name 'your name' --data data" in done.err
+def test_a_service_without_keys_says_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_store(tmp_path / "data") as store:
+        tell_of_missing_keys(store, "data")
+    assert "citybrain keys add --scope operator --name 'your name' --data data" in capsys.readouterr().err

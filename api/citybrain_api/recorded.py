@@ -234,7 +234,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; name the folder of a run that was recorded") from error
+    except ValueError as error:
         raise InputError(f"{path} cannot be read ({error}); name the folder of a run that was recorded") from error
     return document
 

@@ -100,19 +100,24 @@ def serve(
         if scenario is None:
             raise InputError("name the street: citybrain serve SCENARIO, or citybrain serve --twin SCENARIO")
         from citybrain.storage.store import open_store  # noqa: PLC0415 - heavy
+        from citybrain_api.served_street import about_service, read_street  # noqa: PLC0415 - heavy
         from citybrain_api.service.server import bind  # noqa: PLC0415 - heavy
 
-        with bind(host, port) as listener, open_store(data) as store, store.alone():
-            keys = store.keys()
-            if all(row.revoked_at is not None for row in keys):
-                tell("no keys yet, so nobody can ask for anything; this makes one, good within two seconds:")
-                tell(f"citybrain keys add --scope operator --name 'your name' --data {data}")
-            from citybrain_api.served_street import about_service, read_street  # noqa: PLC0415 - heavy
-
-            site, table = read_street(scenario, controller, sensors, profile)
+        with bind(host, port) as listener:
+            site, table = read_street(scenario, controller, sensors, profile)  # a wrong one leaves no data behind
             about = about_service(scenario, controller, sensors, profile)
-            run(site, table, about, store, listener, log_level, (mqtt, mqtt_ca), (_archive(data), keep_days))
+            with open_store(data) as store, store.alone():
+                tell_of_missing_keys(store, data)
+                run(site, table, about, store, listener, log_level, (mqtt, mqtt_ca), (_archive(data), keep_days))
         tell("stopped in order; all that was acknowledged is kept, and the next start goes on from here")
+
+
+def tell_of_missing_keys(store: Store, data: str) -> None:
+    """Say how to make a key where there is none."""
+    keys = store.keys()
+    if all(row.revoked_at is not None for row in keys):
+        tell("no keys yet, so nobody can ask for anything; this makes one, good within two seconds:")
+        tell(f"citybrain keys add --scope operator --name 'your name' --data {data}")
 
 
 def run(

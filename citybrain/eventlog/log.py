@@ -181,6 +181,8 @@ def _seconds(value: Any, what: str) -> float:
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:
+    if not path.exists():
+        raise InputError(f"{path} does not exist; correct the path")
     try:
         if path.suffix == ".parquet":
             table = pyarrow.parquet.read_table(path)

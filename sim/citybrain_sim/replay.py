@@ -227,6 +227,8 @@ def _read_table(path: Path) -> pa.Table:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; name the folder of a run that was recorded") from error
+    except ValueError as error:
         raise InputError(f"{path} cannot be read ({error}); name the folder of a run that was recorded") from error
     return document

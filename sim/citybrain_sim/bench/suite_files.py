@@ -48,6 +48,11 @@ def find_suite(name_or_path: str) -> Suite:
         return _own(path.stem, [path])
     if path.suffix == ".toml" and path.is_file():
         return _read(path)
+    if len(path.parts) > 1 or path.suffix:
+        raise InputError(
+            f"{name_or_path} is neither a folder nor a {SUFFIX} or .toml file (looked for {path.absolute()}); correct "
+            "the path"
+        )
     names = [file.stem for file in sorted(SHIPPED.glob("*.toml")) if file.stem != OWN]
     if name_or_path in names:
         return _read(SHIPPED / f"{name_or_path}.toml")
