@@ -133,7 +133,7 @@ def sight_of(network: Network, sensors: SensorTable) -> NDArray[np.float64]:
 def rows_of(batch: ObservationBatch, number: NDArray[np.int32]) -> ObservationBatch:
     """Rows of the sensors that are left, renumbered."""
     columns = {}
-    for kind in ("loop", "frame", "object", "count"):
+    for kind in ("loop", "frame", "object", "count", "turn"):
         sensor = number[getattr(batch, f"{kind}_sensor")]
         columns[f"{kind}_sensor"] = sensor[sensor >= 0]
         for name in vars(batch):

@@ -84,6 +84,7 @@ class Witness:
         self._length = self.network.lane_length.tolist()
         self._speed = self.network.lane_speed.tolist()
         self._road = self.network.lane_edge.tolist()
+        self._number = {name: e for e, name in enumerate(self.network.edge_id)}
 
     def look(self, now: float) -> None:
         """Take down what SUMO shows at ``now`` [s]."""
@@ -128,7 +129,7 @@ class Witness:
         if was is None or was.lane != lane:
             same_road = was is not None and self._road[was.lane] == self._road[lane]
             if was is not None and not same_road and self._stop[was.lane] >= 0:
-                self._leaves.append((was.gone, self._stop[was.lane], self._road[lane], was.slow))
+                self._leaves.append((was.gone, self._stop[was.lane], self._taken(name, was.lane, lane), was.slow))
                 if not was.slow:
                     self._joins.append((was.gone, self._stop[was.lane], was.gone))
             slow = was is not None and same_road and was.slow
@@ -138,6 +139,16 @@ class Witness:
             was.slow = True
             if stop >= 0:
                 self._joins.append((now, stop, now + left / self._speed[lane]))
+
+    def _taken(self, name: str, before: int, now: int) -> int:
+        """Road that a vehicle took after a lane; it may have passed a short one between two looks."""
+        import libsumo  # noqa: PLC0415 - only in the process that runs the simulation
+
+        route, at = libsumo.vehicle.getRoute(name), libsumo.vehicle.getRouteIndex(name)
+        left = self.network.edge_id[self._road[before]]
+        while at >= 0 and route[at] != left:
+            at -= 1
+        return self._number.get(route[at + 1], int(self._road[now])) if at >= 0 else int(self._road[now])
 
     def testify(self) -> Truth:
         """Give everything seen so far."""

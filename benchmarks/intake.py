@@ -85,7 +85,7 @@ def make_network(n_lanes: int) -> Network:
 
 def make_post(sensors: SensorTable, network: Network, rows: int, rng: np.random.Generator) -> Posted:
     """Rows of random sensors within the last second: loops 50 %, frames 10 %, objects 39 %, counts 1 %."""
-    kind = rng.choice(np.array(list(RowKind), dtype=np.uint8), size=rows, p=[0.5, 0.1, 0.39, 0.01])
+    kind = rng.choice(np.array(list(RowKind), dtype=np.uint8), size=rows, p=[0.5, 0.1, 0.39, 0.01, 0.0])
     loops, cameras, counters = (
         np.flatnonzero(sensors.kind == one).astype(np.int32)
         for one in (SensorKind.STOP_LOOP, SensorKind.CAMERA, SensorKind.COUNT_LOOP)
@@ -103,6 +103,8 @@ def make_post(sensors: SensorTable, network: Network, rows: int, rng: np.random.
         on=rng.random(rows) < 0.5,
         lane=lane,
         lane_names=names_array(network.lane_id),
+        to=np.full(rows, -1, dtype=np.int32),
+        to_names=names_array(()),
         distance=(rng.random(rows) * 80).astype(np.float32),
         speed=(rng.random(rows) * 15).astype(np.float32),
         confidence=rng.random(rows).astype(np.float32),

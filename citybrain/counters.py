@@ -1,4 +1,7 @@
-"""Sets counting sensors into the cells of lanes: tables of the estimator. May import observations and the kernels."""
+"""Sets counting sensors into the cells of lanes: tables of the estimator.
+
+May import network, observations and the kernels.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ import numpy as np
 from citybrain.observations import COUNTERS, SensorKind
 from citybrain.units import JAM_SPACING
 from citybrain_kernels.counts import PAST, Counters
+from citybrain_kernels.turns import Turns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from citybrain.network import Network
     from citybrain.observations import SensorTable
     from citybrain_kernels.lanes import Layout
 
@@ -76,3 +81,28 @@ def trust_counters(
     sure = np.where(np.repeat(sensors.kind == SensorKind.CAMERA_COUNT, number), CAMERA_SURENESS, LOOP_SURENESS)
     np.maximum.at(sureness, counters.home[heeded], (sure * np.repeat(trust, number))[heeded])
     return sureness
+
+
+def make_turns(network: Network, sensors: SensorTable) -> Turns:
+    """Make the memory of turning counts of which none has come yet; all cameras are heeded."""
+    n_m = network.n_movements
+    return Turns(
+        cover_ptr=sensors.cover_ptr,
+        cover_lane=sensors.cover_lane,
+        heeded=np.ones(len(sensors.cover_lane), dtype=np.bool_),
+        road=network.lane_edge[network.move_to].astype(np.int32),
+        told=np.zeros(n_m),
+        before=np.zeros(n_m),
+        until=np.full(n_m, LONG_AGO),
+    )
+
+
+def heed_turns(sensors: SensorTable, trust: NDArray[np.float64], sight: NDArray[np.float64], turns: Turns) -> None:
+    """Heed what cameras that are trusted say of lanes that they see; ``turns.heeded`` is written.
+
+    Parameters
+    ----------
+    trust : [X] 0 (the sensor counts as absent) to 1.
+    sight : [rows of ``cover_lane``] the same for each lane of a camera.
+    """
+    turns.heeded[:] = np.repeat(trust, np.diff(sensors.cover_ptr)) * sight > 0.0

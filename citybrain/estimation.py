@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citybrain import cells
-from citybrain.counters import make_counters
+from citybrain.counters import heed_turns, make_counters, make_turns
 from citybrain.errors import ContractError
 from citybrain.row_order import sorted_rows
 from citybrain.state import HORIZON, TrafficState
@@ -62,6 +62,7 @@ class LaneEstimator:
             loops=loops,
             cameras=cameras,
             counters=counters,
+            turns=make_turns(network, sensors),
             belief=cells.make_belief(network, layout),
             evidence=np.full(network.n_lanes, -np.inf),
             smooth_flow=np.zeros(network.n_lanes),
@@ -159,6 +160,7 @@ class LaneEstimator:
             memory.counters,
         )
         cells.forget_loops(layout, memory.belief)
+        heed_turns(self._sensors, self._trust, self._sight, memory.turns)
 
 
 def _check_sensors(network: Network, sensors: SensorTable) -> None:

@@ -30,6 +30,8 @@ EVENT_LOOPS = (SensorKind.STOP_LOOP, SensorKind.ADVANCE_LOOP, SensorKind.EXIT_LO
 """Kinds that report when they are covered and left."""
 COUNTERS = (SensorKind.COUNT_LOOP, SensorKind.CAMERA_COUNT)
 """Kinds that report intervals."""
+CAMERAS = (SensorKind.CAMERA, SensorKind.CAMERA_COUNT)
+"""Kinds that may tell which road vehicles went to."""
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 20.0, 300.0
 """Of counts [s]: shorter ones are better told as events, longer ones tell nothing of what is there now."""
 
@@ -88,6 +90,10 @@ class ObservationBatch:
     count_vehicles : vehicles that passed the detector or crossed the stop line.
     count_occupancy : share of the interval for which the detector was covered; NaN: not told.
     count_queue : vehicles queued at the interval's end [veh]; NaN: not told.
+    turn_sensor, turn_lane, turn_to : turning movement counts of cameras of both kinds: sensor, stop-line lane, and the
+        road that the vehicles went to.
+    turn_begin, turn_end : the interval [s]; those of a sensor, lane and road do not overlap.
+    turn_vehicles : vehicles that crossed the lane's stop line and went to that road; where nobody did, a row may miss.
     """
 
     time: int
@@ -109,3 +115,9 @@ class ObservationBatch:
     count_vehicles: NDArray[np.float32] = field(default_factory=_no_singles)
     count_occupancy: NDArray[np.float32] = field(default_factory=_no_singles)
     count_queue: NDArray[np.float32] = field(default_factory=_no_singles)
+    turn_sensor: NDArray[np.int32] = field(default_factory=_no_ints)
+    turn_lane: NDArray[np.int32] = field(default_factory=_no_ints)
+    turn_to: NDArray[np.int32] = field(default_factory=_no_ints)
+    turn_begin: NDArray[np.float64] = field(default_factory=_no_floats)
+    turn_end: NDArray[np.float64] = field(default_factory=_no_floats)
+    turn_vehicles: NDArray[np.float32] = field(default_factory=_no_singles)

@@ -59,6 +59,18 @@ ENGINE_TABLES: dict[str, Table] = {
             Column("queue", pa.float32(), "veh", "vehicles queued at the interval's end; NaN: not told"),
         ),
     ),
+    "observations_turns": Table(
+        "a turning movement count of a camera: vehicles of a lane that went to a road in an interval",
+        (
+            _ARRIVED,
+            _SENSOR,
+            Column("lane", NAME, "", "lane whose stop line they crossed"),
+            Column("to", NAME, "", "road that they went to"),
+            Column("begin", pa.float64(), "s", "begin of the interval"),
+            Column("end", pa.float64(), "s", "its end"),
+            Column("vehicles", pa.float32(), "veh", "how many"),
+        ),
+    ),
     "states": Table(
         "a tick and stop-line lane: what the engine believes",
         (

@@ -50,6 +50,7 @@ class Recorder:
         self._signalised = np.flatnonzero(network.move_intersection >= 0)
         self._names = {
             "lane": pa.array(network.lane_id, pa.string()),
+            "to": pa.array(network.edge_id, pa.string()),
             "stop_lane": pa.array([network.lane_id[lane] for lane in network.approach_lane], pa.string()),
             "sensor": pa.array(sensors.sensor_id, pa.string()),
             "intersection": pa.array(network.intersection_id, pa.string()),
@@ -128,7 +129,7 @@ class Recorder:
         def joined(column: str) -> NDArray[Any]:
             return np.concatenate([getattr(batch, column) for batch in batches])
 
-        for kind in ("loop", "frame", "object", "count"):
+        for kind in ("loop", "frame", "object", "count", "turn"):
             arrived = np.repeat(times, [len(getattr(batch, f"{kind}_sensor")) for batch in batches])
             columns: list[Any] = [arrived]
             for column in TABLES[f"observations_{kind}s"].columns[1:]:

@@ -19,6 +19,7 @@ _KEYS = {
     "frame": ("time",),
     "object": ("time", "lane", "distance", "speed", "confidence"),
     "count": ("lane", "end", "begin", "vehicles", "occupancy", "queue"),
+    "turn": ("lane", "to", "end", "begin", "vehicles"),
 }
 """By what the rows of a sensor are sorted: by all that they say, so that only equal rows can change places."""
 _LOW_HALF = np.int64(0xFFFFFFFF)
@@ -56,6 +57,12 @@ def sorted_rows(batch: ObservationBatch) -> Rows:
         count_vehicles=batch.count_vehicles,
         count_occupancy=batch.count_occupancy,
         count_queue=batch.count_queue,
+        turn_sensor=batch.turn_sensor,
+        turn_lane=batch.turn_lane,
+        turn_to=batch.turn_to,
+        turn_begin=batch.turn_begin,
+        turn_end=batch.turn_end,
+        turn_vehicles=batch.turn_vehicles,
     )
 
 

@@ -48,12 +48,22 @@ LANE_COUNT: dict[str, Any] = {
     "vehicles": 7,
     "queue": 3,
 }
+TURN: dict[str, Any] = {
+    "kind": "turn",
+    "sensor": "camera_n",
+    "time_ms": NOW_MS,
+    "begin_ms": NOW_MS - 60_000,
+    "lane": "n_0",
+    "to": "s",
+    "vehicles": 6,
+}
 TYPES = {
     "kind": pa.string(),
     "sensor": pa.string(),
     "time_ms": pa.int64(),
     "on": pa.bool_(),
     "lane": pa.string(),
+    "to": pa.string(),
     "distance": pa.float64(),
     "speed": pa.float32(),
     "confidence": pa.float32(),

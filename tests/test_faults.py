@@ -45,14 +45,18 @@ INTERVAL = 30
 
 
 def quiet_batch(second: int) -> ObservationBatch:
-    """One second of a street: every loop sees a vehicle in every 5 s, every camera two, counters ten per interval."""
+    """One second of a street: every loop sees a vehicle in every 5 s, every camera two, counters ten per interval.
+
+    In every interval cameras of both kinds tell that four vehicles of each of their lanes went to road 0.
+    """
     now = BEGIN + second
     on, off = second % 5 == 1, second % 5 == 2
     loops = LOOPS if on or off else LOOPS[:0]
     cameras = CAMERAS if second else CAMERAS[:0]
     lanes = [(int(x), int(l)) for x in cameras for l in SENSORS.cover_lane[cover_rows(int(x))]]
     counted = [(COUNT_LOOP, -1), (CAMERA_COUNT, 2), (CAMERA_COUNT, 3)] if second and second % INTERVAL == 0 else []
-    n, c = len(lanes), len(counted)
+    turned = [*lanes, *counted[1:]] if counted else []
+    n, c, k = len(lanes), len(counted), len(turned)
     return ObservationBatch(
         time=now * 10,
         loop_sensor=loops.astype(np.int32),
@@ -73,6 +77,12 @@ def quiet_batch(second: int) -> ObservationBatch:
         count_vehicles=np.full(c, 10.0, np.float32),
         count_occupancy=np.array([0.2, np.nan, np.nan][:c], np.float32),
         count_queue=np.array([np.nan, 3.0, 3.0][:c], np.float32),
+        turn_sensor=np.array([x for x, _ in turned], np.int32),
+        turn_lane=np.array([l for _, l in turned], np.int32),
+        turn_to=np.zeros(k, np.int32),
+        turn_begin=np.full(k, float(now - INTERVAL)),
+        turn_end=np.full(k, float(now)),
+        turn_vehicles=np.full(k, 4.0, np.float32),
     )
 
 
@@ -147,7 +157,7 @@ def test_same_seed_same_faults_and_only_the_sick_change(name: str) -> None:
     assert not same(one, batches(), NAMES)
     sick = sick_of(fault)
     assert 0 < len(sick) < len(SENSORS.sensor_id)
-    for table in ("loop", "frame", "object", "count"):
+    for table in ("loop", "frame", "object", "count", "turn"):
         of_table = [n for n in NAMES if n.startswith(table)]
         after, before = ({n: column(many, n) for n in of_table} for many in (one, batches()))
         for x in set(range(len(SENSORS.sensor_id))) - sick:
@@ -292,6 +302,9 @@ def test_a_lost_lane_is_the_one_that_the_record_says() -> None:
         zip(column(batches(), "object_sensor").tolist(), column(batches(), "object_lane").tolist(), strict=True)
     )
     assert every - seen == {(x, l) for x, l in lost.items() if x != CAMERA_COUNT}
+    turned = set(zip(column(after, "turn_sensor").tolist(), column(after, "turn_lane").tolist(), strict=True))
+    assert {(x, l) for x, l in turned if l == lost.get(x)} == set()
+    assert {x for x, _ in turned} >= {CAMERA_COUNT}
     counted = set(column(after, "count_lane").tolist())
     assert counted == {-1, 2, 3} - {lost[CAMERA_COUNT]}
     assert same(after, batches(), [n for n in NAMES if n.startswith(("loop", "frame"))])
@@ -300,7 +313,7 @@ def test_a_lost_lane_is_the_one_that_the_record_says() -> None:
 def test_blind_cameras_send_frames_without_objects_or_nothing_at_all() -> None:
     blind, silent = played(make_fault("no-objects", 5)), played(make_fault("no-frames", 5))
     for after in (blind, silent):
-        assert len(column(after, "object_time")) == 0
+        assert len(column(after, "object_time")) == len(column(after, "turn_end")) == 0
         assert same(after, batches(), [n for n in NAMES if n.startswith("loop")])
     assert same(blind, batches(), ["frame_sensor", "frame_time"])
     assert len(column(silent, "frame_time")) == 0
@@ -357,7 +370,7 @@ def test_a_share_of_all_sensors_dies() -> None:
         assert len(sick) == max(1, round(share * len(SENSORS.sensor_id)))
         heard = {
             int(x)
-            for t in ("loop", "frame", "object", "count")
+            for t in ("loop", "frame", "object", "count", "turn")
             for x in column(played(fault, seconds=60), f"{t}_sensor")
         }
         assert heard == set(range(len(SENSORS.sensor_id))) - sick
@@ -391,9 +404,9 @@ def test_a_share_of_messages_is_lost_whole_frames_at_once() -> None:
 @pytest.mark.parametrize("name", WAYS)
 def test_what_is_late_or_doubled_arrives_in_the_end_and_never_too_early(name: str) -> None:
     after = played(replace(make_fault(name, 3), to_s=150.0))
-    for table in ("loop", "frame", "object", "count"):
+    for table in ("loop", "frame", "object", "count", "turn"):
         for batch in after:
-            times = getattr(batch, f"{table}_{'end' if table == 'count' else 'time'}")
+            times = getattr(batch, f"{table}_{'end' if table in ('count', 'turn') else 'time'}")
             assert (times <= batch.time / 10).all()
     for n in ("loop_time", "frame_time", "object_distance"):
         rows, own = len(column(after, n)), len(column(batches(), n))

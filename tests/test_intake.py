@@ -30,6 +30,7 @@ from tests.intake_posts import (
     NOW,
     NOW_MS,
     OBJECT,
+    TURN,
     as_arrow,
     as_json,
     as_table,
@@ -42,6 +43,7 @@ from tests.small_world import small_network, small_sensors
 
 LIMITS = Limits()
 COUNT_COLUMNS = [f"count_{name}" for name in ("sensor", "lane", "begin", "end", "vehicles", "occupancy", "queue")]
+TURN_COLUMNS = [f"turn_{name}" for name in ("sensor", "lane", "to", "begin", "end", "vehicles")]
 assert name_kernel  # marks this module as one that runs kernels
 
 ids = st.sampled_from(["loop_w", "camera_n", "count_s", "camera_count_n", "nobody", ""])
@@ -50,11 +52,12 @@ numbers = st.sampled_from([0.0, -0.0, 0.5, 1.0, 50.0, 1e9, -1.0, 1e300])
 rows_of_any_worth = st.fixed_dictionaries(
     {},
     optional={
-        "kind": st.sampled_from(["loop", "frame", "object", "count", "pulse"]),
+        "kind": st.sampled_from(["loop", "frame", "object", "count", "turn", "pulse"]),
         "sensor": ids,
         "time_ms": times,
         "on": st.booleans(),
         "lane": st.sampled_from(["n_0", "w_0", "x_9"]),
+        "to": st.sampled_from(["s", "e", "x"]),
         "distance": numbers,
         "speed": numbers,
         "confidence": numbers,
@@ -68,7 +71,7 @@ good_rows = st.one_of(
     st.builds(lambda t, on: LOOP | {"time_ms": NOW_MS - t, "on": on}, st.integers(0, 3), st.booleans()),
     st.builds(lambda t: FRAME | {"time_ms": NOW_MS - t}, st.integers(0, 3)),
     st.builds(lambda t, d: OBJECT | {"time_ms": NOW_MS - t, "distance": d}, st.integers(0, 3), st.integers(0, 3)),
-    st.builds(lambda row, t: row | _interval(t), st.sampled_from([COUNT, LANE_COUNT]), st.integers(0, 3)),
+    st.builds(lambda row, t: row | _interval(t), st.sampled_from([COUNT, LANE_COUNT, TURN]), st.integers(0, 3)),
 )
 any_rows = st.lists(st.one_of(good_rows, rows_of_any_worth), max_size=30)
 
@@ -115,7 +118,7 @@ def test_good_rows_become_observations() -> None:
         "object_distance": [12.5],
         "object_speed": [3.25],
         "object_confidence": [0.75],
-        **{name: [] for name in COUNT_COLUMNS},
+        **{name: [] for name in (*COUNT_COLUMNS, *TURN_COLUMNS)},
     }
 
 
@@ -132,7 +135,7 @@ def test_good_rows_become_observations() -> None:
         (OBJECT | {"speed": True}, "wrong_type", "speed must be a number"),
         (3, "wrong_type", "kind must be text"),
         (LOOP | {"On": True}, "unknown_field", "the fields are kind, sensor"),
-        (LOOP | {"kind": "pulse"}, "unknown_kind", '"loop", "frame", "object" or "count"'),
+        (LOOP | {"kind": "pulse"}, "unknown_kind", '"loop", "frame", "object", "count" or "turn"'),
         (LOOP | {"sensor": "loop_x"}, "unknown_sensor", "'loop_x'"),
         (LOOP | {"sensor": "\ud800"}, "unknown_sensor", "no sensor"),
         (LOOP | {"sensor": "camera_n"}, "wrong_sensor_kind", "cameras frame and object"),
@@ -164,6 +167,17 @@ def test_good_rows_become_observations() -> None:
         (COUNT | {"vehicles": -1}, "impossible_value", "vehicles -1"),
         (COUNT | {"occupancy": 1.5}, "impossible_value", "occupancy 1.5"),
         (LANE_COUNT | {"queue": -2}, "impossible_value", "queue -2"),
+        (TURN | {"to": None}, "missing_value", "to is missing"),
+        (TURN | {"lane": None}, "missing_value", "lane is missing"),
+        (TURN | {"to": 7}, "wrong_type", "to must be text: the road's id"),
+        (TURN | {"sensor": "loop_w"}, "wrong_sensor_kind", "cameras of both kinds turn"),
+        (TURN | {"sensor": "count_s"}, "wrong_sensor_kind", "cameras of both kinds turn"),
+        (TURN | {"lane": "w_0"}, "lane_out_of_sight", "does not see lane 'w_0'"),
+        (TURN | {"to": "north_pole"}, "unknown_road", "no road 'north_pole' here; there are 4"),
+        (TURN | {"to": "e"}, "no_movement", "no movement leads from lane 'n_0' to road 'e'"),
+        (TURN | {"begin_ms": NOW_MS - 19_999}, "wrong_interval", "lasts 19.999 s; 20 to 300 s"),
+        (TURN | {"vehicles": 61}, "impossible_value", "vehicles 61: vehicles must lie within 0 and 1"),
+        (TURN | {"vehicles": -1}, "impossible_value", "vehicles -1"),
     ],
 )
 def test_a_bad_row_gets_its_code_and_sentence_and_disturbs_nobody(row: Any, code: str, says: str) -> None:
@@ -190,6 +204,25 @@ def test_counts_become_observations_of_their_intervals() -> None:
     np.testing.assert_array_equal(judged.rows.count_queue, np.array([np.nan, 3], np.float32))
 
 
+def test_turning_counts_of_both_kinds_of_cameras_become_observations() -> None:
+    judged = judge_json([TURN, TURN | {"sensor": "camera_count_n", "vehicles": 2, "queue": -9}])
+    assert told(judged) == ["accepted"] * 2
+    rows = columns(judged.rows)
+    assert [rows[name] for name in TURN_COLUMNS] == [
+        [1, 3],
+        [2, 2],
+        [3, 3],
+        [NOW / 10 - 60] * 2,
+        [NOW / 10] * 2,
+        [6, 2],
+    ]
+    assert judged.rows.turn_to.dtype == np.int32
+    later = TURN | {"begin_ms": NOW_MS - 30_000, "vehicles": 1}
+    assert told(judge_json([TURN, TURN, later, TURN | {"vehicles": 5}])) == [
+        *("accepted", "duplicate", "overlapping_interval", "overlapping_interval")
+    ]
+
+
 def test_of_overlapping_intervals_the_one_that_begins_first_stays() -> None:
     def interval(begin: int, end: int, row: dict[str, Any] = COUNT) -> dict[str, Any]:
         return row | {"begin_ms": NOW_MS - 1000 * begin, "time_ms": NOW_MS - 1000 * end}
@@ -205,7 +238,7 @@ def test_of_overlapping_intervals_the_one_that_begins_first_stays() -> None:
 def test_batches_stored_before_there_were_counts_are_read() -> None:
     judged = judge_json([LOOP, FRAME, OBJECT])
     about, rest = _taken_apart(judged.to_bytes())
-    about["rows"] = {name: n for name, n in about["rows"].items() if not name.startswith("count_")}
+    about["rows"] = {name: n for name, n in about["rows"].items() if not name.startswith(("count_", "turn_"))}
     again = Judged.from_bytes(_put_together(about, rest), judged.fingerprint)
     assert columns(again.rows) == columns(judged.rows)
     about["rows"].pop("loop_on")
@@ -310,9 +343,9 @@ def test_a_damaged_store_is_told_from_a_foreign_one() -> None:
 
 
 @pytest.mark.parametrize("write", [write_json, write_arrow, lambda p: write_arrow(p, "zstd", plain_text=True)])
-@pytest.mark.parametrize("kinds", ["lfo", "lo", "fo", "f", "", "cn", "lfocn", "oc", "n"])
+@pytest.mark.parametrize("kinds", ["lfo", "lo", "fo", "f", "", "cn", "lfocn", "oc", "n", "t", "lfocnt", "ct"])
 def test_what_is_written_is_read(write: Any, kinds: str) -> None:
-    rows = [{"l": LOOP, "f": FRAME, "o": OBJECT, "c": COUNT, "n": LANE_COUNT}[kind] for kind in kinds]
+    rows = [{"l": LOOP, "f": FRAME, "o": OBJECT, "c": COUNT, "n": LANE_COUNT, "t": TURN}[kind] for kind in kinds]
     observed = judge_json(rows).rows
     post = post_of(Header("b1", "test", NOW), observed, counting_sensors(), small_network())
     body = write(post)
@@ -386,7 +419,7 @@ def test_arrow_comes_in_many_shapes() -> None:
     table = as_table(rows, complete_until=str(NOW))
     expected = small_judge()(read_arrow(stream(table), LIMITS), NOW)
     assert expected.complete_until == NOW
-    text = {"kind", "sensor", "lane"}
+    text = {"kind", "sensor", "lane", "to"}
 
     def recast(kind: pa.DataType) -> pa.Table:
         fields = [field.with_type(kind) if field.name in text else field for field in table.schema]

@@ -22,7 +22,7 @@ from tests.small_street import write_street
 from tests.small_world import random_batch, small_network, small_sensors, small_signals
 from tests.test_records import random_state, some_command, some_wish
 
-LANES = small_network().lane_id
+LANES, ROADS = small_network().lane_id, small_network().edge_id
 
 
 def record(folder: Path, ticks: int) -> None:
@@ -38,7 +38,7 @@ def record(folder: Path, ticks: int) -> None:
 
 def test_batches_come_back_exactly(tmp_path: Path) -> None:
     record(tmp_path, 700)
-    plant = ReplayPlant(tmp_path, LANES)
+    plant = ReplayPlant(tmp_path, LANES, ROADS)
     rng = generator(5, "replay")
     for time in range(1000, 8000, 10):
         expected = random_batch(time, rng)
@@ -56,7 +56,7 @@ def test_batches_come_back_exactly(tmp_path: Path) -> None:
 def test_a_recording_of_another_network_is_refused(tmp_path: Path) -> None:
     record(tmp_path, 50)
     with pytest.raises(InputError, match="'w_0' is not in this network"):
-        ReplayPlant(tmp_path, ("other",))
+        ReplayPlant(tmp_path, ("other",), ROADS)
 
 
 @pytest.mark.parametrize("file", ["sensors.json", "measures.parquet", "observations_loops.parquet"])
@@ -64,7 +64,7 @@ def test_a_folder_without_a_recording_is_named(tmp_path: Path, file: str) -> Non
     record(tmp_path, 2)
     (tmp_path / file).unlink()
     with pytest.raises(InputError, match=file):
-        ReplayPlant(tmp_path, LANES)
+        ReplayPlant(tmp_path, LANES, ROADS)
 
 
 @pytest.fixture(scope="module")

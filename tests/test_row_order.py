@@ -70,13 +70,19 @@ def busy_batch(n_rows: int) -> ObservationBatch:
         count_vehicles=singles(),
         count_occupancy=singles(),
         count_queue=singles(),
+        turn_sensor=ints(3),
+        turn_lane=ints(3),
+        turn_to=ints(3),
+        turn_begin=floats(),
+        turn_end=floats(),
+        turn_vehicles=singles(),
     )
 
 
 def shuffled(batch: ObservationBatch) -> ObservationBatch:
     rng = generator(6, "row-order")
     changes: dict[str, Any] = {}
-    for kind in ("loop", "frame", "object", "count"):
+    for kind in ("loop", "frame", "object", "count", "turn"):
         order = rng.permutation(len(getattr(batch, f"{kind}_sensor")))
         changes |= {name: values[order] for name, values in vars(batch).items() if name.startswith(f"{kind}_")}
     return replace(batch, **changes)
@@ -92,7 +98,7 @@ def test_any_delivery_of_the_same_rows_gives_the_same_columns(n_rows: int) -> No
 def test_all_rows_are_still_there_and_each_is_whole() -> None:
     batch = busy_batch(300)
     done = in_order(batch)
-    for kind in ("loop", "frame", "object", "count"):
+    for kind in ("loop", "frame", "object", "count", "turn"):
         names = [name for name in vars(batch) if name.startswith(f"{kind}_")]
         rows, sorted_ = (
             sorted(repr(row) for row in zip(*(getattr(one, name).tolist() for name in names), strict=True))

@@ -50,6 +50,12 @@ GOOD: dict[str, list[Any]] = {
     "count_vehicles": [4.0, 5.0],
     "count_occupancy": [0.5, NAN],
     "count_queue": [NAN, 2.0],
+    "turn_sensor": [1, 3],
+    "turn_lane": [2, 2],
+    "turn_to": [3, 3],
+    "turn_begin": [-60.0, -60.0],
+    "turn_end": [0.0, 0.0],
+    "turn_vehicles": [4.0, 5.0],
 }
 
 
@@ -66,7 +72,7 @@ def lamps(time: int) -> LampState:
 
 
 def sifter() -> Sifter:
-    return Sifter(counting_sensors(), small_network().n_lanes)
+    return Sifter(counting_sensors(), small_network().n_lanes, len(small_network().edge_id))
 
 
 def test_a_good_batch_is_left_alone() -> None:
@@ -101,6 +107,13 @@ def test_a_good_batch_is_left_alone() -> None:
         ("count_begin", NAN, "wrong_interval"),
         ("count_begin", 1.0, "wrong_interval"),
         ("count_end", INF, "wrong_interval"),
+        ("turn_sensor", 0, "wrong_sensor_kind"),
+        ("turn_lane", -1, "unknown_lane"),
+        ("turn_to", -1, "unknown_road"),
+        ("turn_to", 4, "unknown_road"),
+        ("turn_vehicles", NAN, "impossible_value"),
+        ("turn_vehicles", 61.0, "impossible_value"),
+        ("turn_begin", 1.0, "wrong_interval"),
     ],
 )
 def test_a_bad_row_is_taken_out_and_counted_and_the_others_stay(column: str, value: float, code: str) -> None:
@@ -122,7 +135,7 @@ def test_whatever_a_file_holds_the_loop_goes_on(seed: int) -> None:
     odd = [NAN, INF, -INF, -1.0, 0.0, 0.5, 3.0, 19.0, 1e9, -1e9, 1e300]
     for time in range(0, 200, 20):
         columns: dict[str, Any] = {}
-        for kind in ("loop", "frame", "object", "count"):
+        for kind in ("loop", "frame", "object", "count", "turn"):
             n = rng.integers(0, 6)
             for name, values in vars(nothing_at(time)).items():
                 if name.startswith(kind):
@@ -166,12 +179,12 @@ def record(folder: Path) -> None:
     write_json(folder / "sensors.json", sensors_document(counting_sensors()))
 
 
-COUNTS = [name for name in GOOD if name.startswith("count")]
-LANES = small_network().lane_id
+COUNTS = [name for name in GOOD if name.startswith(("count", "turn"))]
+LANES, ROADS = small_network().lane_id, small_network().edge_id
 
 
 def played(folder: Path) -> tuple[list[ObservationBatch], dict[str, int]]:
-    plant, seen = ReplayPlant(folder, LANES), []
+    plant, seen = ReplayPlant(folder, LANES, ROADS), []
     while (one := plant.observe()) is not None:
         seen.append(one)
     return seen, plant.refused
@@ -184,8 +197,10 @@ def test_counts_come_back_from_a_recording(tmp_path: Path) -> None:
     for one in seen:
         for name in COUNTS:
             np.testing.assert_array_equal(getattr(one, name), getattr(batch(GOOD), name))
-    (tmp_path / "observations_counts.parquet").unlink()
-    assert [len(one.count_sensor) for one in played(tmp_path)[0]] == [0] * len(seen), "recorded by an older version"
+    for kind in ("count", "turn"):
+        (tmp_path / f"observations_{kind}s.parquet").unlink()
+        older = [len(getattr(one, f"{kind}_sensor")) for one in played(tmp_path)[0]]
+        assert older == [0] * len(seen), "recorded by an older version"
 
 
 def test_a_recording_with_strange_rows_is_played_without_them(tmp_path: Path) -> None:
@@ -213,7 +228,7 @@ def test_a_recording_of_another_form_is_refused(tmp_path: Path, change: Any, wor
     file = tmp_path / "observations_frames.parquet"
     pq.write_table(change(pq.read_table(file)), file)
     with pytest.raises(InputError, match=rf"observations_frames\.parquet.*{words}"):
-        ReplayPlant(tmp_path, LANES)
+        ReplayPlant(tmp_path, LANES, ROADS)
 
 
 @pytest.mark.parametrize("part", [0.0, 0.5, 0.99])
@@ -223,4 +238,4 @@ def test_a_recording_that_was_cut_short_is_refused(tmp_path: Path, part: float) 
     body = file.read_bytes()
     file.write_bytes(body[: int(part * len(body))])
     with pytest.raises(InputError, match=r"observations_objects\.parquet cannot be read"):
-        ReplayPlant(tmp_path, LANES)
+        ReplayPlant(tmp_path, LANES, ROADS)

@@ -27,7 +27,7 @@ from tests.intake_posts import counting_sensors, small_judge
 from tests.small_world import nothing_at, random_batch, small_network, small_signals
 
 WEST = 0
-KINDS = ("loop", "frame", "object", "count")
+KINDS = ("loop", "frame", "object", "count", "turn")
 SECONDS = 30
 FEW = settings(max_examples=10, deadline=None)
 
@@ -61,6 +61,12 @@ def counted(time: int, rng: np.random.Generator) -> dict[str, Any]:
         "count_vehicles": rng.integers(0, 9, 2).astype(np.float32),
         "count_occupancy": np.array([0.2, np.nan], np.float32),
         "count_queue": np.array([np.nan, 2.0], np.float32),
+        "turn_sensor": np.array([1, 3], np.int32),
+        "turn_lane": np.array([2, 2], np.int32),
+        "turn_to": np.array([3, 3], np.int32),
+        "turn_begin": end - 20,
+        "turn_end": end,
+        "turn_vehicles": rng.integers(0, 9, 2).astype(np.float32),
     }
 
 

@@ -132,6 +132,14 @@ def whole_run(config: Path, folder: Path) -> dict[str, Any]:
         "cameras": np.flatnonzero(sensors.kind == SensorKind.CAMERA).tolist(),
         "lanes_seen": {lanes[l] for batch in seen for l in batch.object_lane.tolist()},
         "edges": edges,
+        "turns": [
+            (lanes[l], plant._network.edge_id[to], begin, end, n)
+            for b in seen
+            for l, to, begin, end, n in zip(
+                *(getattr(b, f"turn_{name}").tolist() for name in ("lane", "to", "begin", "end", "vehicles")),
+                strict=True,
+            )
+        ],
         "progress": progress,
         "last": last,
         "seconds": (plant.seconds_in_sumo, plant.seconds_in_sensors),
@@ -192,6 +200,28 @@ def test_a_vehicle_is_one_pulse_however_long_it_stands(run: tuple[dict[str, Any]
     assert longest > 20
     assert max(seen["late"]) <= 0
     assert any(time % 1 > 0 for time, _ in next(iter(seen["edges"].values())))
+
+
+def test_cameras_count_where_everybody_turned_to(run: tuple[dict[str, Any], Path]) -> None:
+    seen, folder = run
+    crossed: list[tuple[str, str, float]] = []
+    for route in ET.parse(folder / "vehroutes.xml").getroot().iter("route"):
+        edges, exits = route.get("edges", "").split(), [float(x) for x in route.get("exitTimes", "").split()]
+        crossed += [
+            (edge, next(road for road in edges[k + 1 :] if not road.startswith(":")), exits[k])
+            for k, edge in enumerate(edges[:-1])
+            if edge in {"JC", "NC"}
+        ]
+    roads = {(lane.rpartition("_")[0], to) for lane, to, *_ in seen["turns"]}
+    assert roads == {(edge, to) for edge, to, _ in crossed} == {("JC", "CE"), ("JC", "CS"), ("NC", "CS")}
+    for edge, to in roads:
+        told = [row for row in seen["turns"] if (row[0].rpartition("_")[0], row[1]) == (edge, to)]
+        first = min(begin for _, _, begin, _, _ in told)
+        true = sum(1 for one, road, time in crossed if (one, road) == (edge, to) and time > first)
+        assert sum(n for *_, n in told) == pytest.approx(true, abs=1)
+        for begin, end in {(begin, end) for _, _, begin, end, _ in told}:
+            inside = [time for one, road, time in crossed if (one, road) == (edge, to) and begin - 1 < time <= end + 1]
+            assert sum(n for *_, b, _, n in told if b == begin) <= len(inside)
 
 
 def test_no_vehicle_is_lost(run: tuple[dict[str, Any], Path]) -> None:

@@ -23,7 +23,7 @@ from citybrain.intake.posted import (
     read_header,
 )
 
-_TEXTS = ("kind", "sensor", "lane")
+_TEXTS = ("kind", "sensor", "lane", "to")
 _MOST_FIELDS = 64
 TIME_TYPE, SWITCH_TYPE = pa.int64(), pa.bool_()
 FLOAT_TYPES = (pa.float32(), pa.float64())

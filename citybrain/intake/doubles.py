@@ -43,7 +43,7 @@ def first_of_equals(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None
 
 
 def first_to_begin(
-    sensor: NDArray[np.int32], lane: NDArray[np.int32], begin: NDArray[np.int64], end: NDArray[np.int64]
+    sensor: NDArray[np.int32], lane: NDArray[np.integer[Any]], begin: NDArray[np.int64], end: NDArray[np.int64]
 ) -> NDArray[np.bool_] | None:
     """Tell which intervals [N] to keep so that none of a sensor and lane overlap; None if all can be kept.
 

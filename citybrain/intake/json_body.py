@@ -72,6 +72,7 @@ def _columns(rows: list[Any], header: Any) -> Posted:
         "time_ms": _wholes(given["time_ms"]),
         "on": _switches(given["on"]),
         "lane": _texts(given["lane"]),
+        "to": _texts(given["to"]),
         "distance": _numbers(given["distance"]),
         "speed": _numbers(given["speed"]),
         "confidence": _numbers(given["confidence"]),

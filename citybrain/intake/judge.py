@@ -22,11 +22,11 @@ from citybrain.intake.judged import Judged, merge, verdict_document
 from citybrain.intake.names import MISSING, NameTable
 from citybrain.intake.possible import (
     FAMILY_OF_ROW,
-    FAMILY_OF_SENSOR,
-    STRANGER,
+    SENDS,
     fitting_intervals,
     possible_counts,
     possible_objects,
+    possible_turns,
     what_is_impossible,
     what_is_wrong_with_the_interval,
 )
@@ -65,16 +65,18 @@ class Judge:
     """
 
     def __init__(self, sensors: SensorTable, network: Network) -> None:
-        self._sensor_ids, self._lane_ids = sensors.sensor_id, network.lane_id
+        self._sensor_ids, self._lane_ids, self._n_roads = sensors.sensor_id, network.lane_id, len(network.edge_id)
         self._sensor = NameTable(sensors.sensor_id)
         self._lane = NameTable(network.lane_id)
-        self._family = np.append(FAMILY_OF_SENSOR[sensors.kind], STRANGER)
+        self._road = NameTable(network.edge_id)
+        self._sends = SENDS[np.append(sensors.kind, np.uint8(len(SENDS) - 1))]
         self._counts_by_lane = np.append(sensors.kind == SensorKind.CAMERA_COUNT, False)
         self._reach = np.append(network.lane_length + BEYOND_LANE, 0.0).astype(np.float32)
         camera = np.repeat(np.arange(len(sensors.sensor_id)), np.diff(sensors.cover_ptr))
         self._covered = np.sort(camera * len(network.lane_id) + sensors.cover_lane)
         self._seen_by = np.full(len(network.lane_id) + 1, -1, dtype=np.int32)
         self._seen_by[sensors.cover_lane] = camera
+        self._ways = np.unique(self._way(network.move_from, network.lane_edge[network.move_to]))
         names = json.dumps([sensors.sensor_id, sensors.kind.tolist(), network.lane_id]).encode()
         self.fingerprint = "sha256:" + hashlib.sha256(names).hexdigest()
 
@@ -89,20 +91,22 @@ class Judge:
         verdict = posted.fault.copy()
         self._judge_common(posted, sensor, now, verdict)
         lanes = self._lane.find(posted.lane_names)[posted.lane]
+        roads = self._road.find(posted.to_names)[posted.to]
         chosen: list[tuple[NDArray[np.int64], NDArray[np.int32]]] = []
         for kind in RowKind:
             rows = np.flatnonzero((posted.kind == kind) & (verdict == Verdict.ACCEPTED))
-            rows, lane = self._judge_kind(kind, posted, sensor, lanes, rows, verdict)
-            first = first_of_equals(_columns(posted, kind, sensor, rows, lane))
+            rows, lane = self._judge_kind(kind, posted, sensor, lanes, roads, rows, verdict)
+            first = first_of_equals(_columns(posted, kind, sensor, rows, lane, roads))
             rows, lane = _refuse(rows, lane, first, Verdict.DUPLICATE, verdict)
-            if kind == RowKind.COUNT:
-                apart = first_to_begin(sensor[rows], lane, posted.begin_ms[rows], posted.time_ms[rows])
+            if kind in {RowKind.COUNT, RowKind.TURN}:
+                counted = self._way(lane, roads[rows]) if kind == RowKind.TURN else lane
+                apart = first_to_begin(sensor[rows], counted, posted.begin_ms[rows], posted.time_ms[rows])
                 rows, lane = _refuse(rows, lane, apart, Verdict.OVERLAPPING_INTERVAL, verdict)
             chosen.append((rows, lane))
         return Judged(
             header=posted.header,
             fingerprint=self.fingerprint,
-            rows=_observations(posted, now, sensor, chosen),
+            rows=_observations(posted, now, sensor, roads, chosen),
             verdict=verdict,
             verdicts=verdict_document(posted, verdict, lambda row: self._sentence(posted, verdict, row, now)),
         )
@@ -112,7 +116,7 @@ class Judge:
         latest = now * MS_PER_TENTH + int(AHEAD_S * 1000)
         oldest = now * MS_PER_TENTH - int(OLDEST_S * 1000)
         _mark(verdict, sensor < 0, Verdict.UNKNOWN_SENSOR)
-        _mark(verdict, self._family[sensor] != FAMILY_OF_ROW[posted.kind], Verdict.WRONG_SENSOR_KIND)
+        _mark(verdict, self._sends[sensor] & FAMILY_OF_ROW[posted.kind] == 0, Verdict.WRONG_SENSOR_KIND)
         _mark(verdict, posted.time_ms > latest, Verdict.TIME_IN_FUTURE)
         _mark(verdict, posted.time_ms < oldest, Verdict.TIME_TOO_OLD)
 
@@ -122,14 +126,15 @@ class Judge:
         posted: Posted,
         sensor: NDArray[np.int32],
         lanes: NDArray[np.int32],
+        roads: NDArray[np.int32],
         rows: NDArray[np.int64],
         verdict: NDArray[np.uint8],
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Judge what only objects and counts must keep; rows that are left, and their lanes."""
+        """Judge what only objects, counts and turns must keep; rows that are left, and their lanes."""
         lane = np.full(len(rows), MISSING, dtype=np.int32)
         here = np.zeros(len(rows), dtype=np.uint8)
-        if kind in {RowKind.OBJECT, RowKind.COUNT}:
-            of_camera = self._counts_by_lane[sensor[rows]] | (kind == RowKind.OBJECT)
+        if kind in {RowKind.OBJECT, RowKind.COUNT, RowKind.TURN}:
+            of_camera = self._counts_by_lane[sensor[rows]] | (kind != RowKind.COUNT)
             lane = np.where(of_camera, lanes[rows], lane)
             _mark(here, of_camera & (lane < 0), Verdict.UNKNOWN_LANE)
             _mark(here, of_camera & ~self._sees(sensor[rows], lane), Verdict.LANE_OUT_OF_SIGHT)
@@ -138,11 +143,20 @@ class Judge:
         elif kind == RowKind.COUNT:
             _mark(here, ~fitting_intervals(posted, rows), Verdict.WRONG_INTERVAL)
             _mark(here, ~possible_counts(posted, rows), Verdict.IMPOSSIBLE_VALUE)
+        elif kind == RowKind.TURN:
+            _mark(here, roads[rows] < 0, Verdict.UNKNOWN_ROAD)
+            _mark(here, ~np.isin(self._way(lane, roads[rows]), self._ways), Verdict.NO_MOVEMENT)
+            _mark(here, ~fitting_intervals(posted, rows), Verdict.WRONG_INTERVAL)
+            _mark(here, ~possible_turns(posted, rows), Verdict.IMPOSSIBLE_VALUE)
         if not here.any():
             return rows, lane
         verdict[rows] = here
         good = here == Verdict.ACCEPTED
         return rows[good], lane[good]
+
+    def _way(self, lane: NDArray[np.int32], road: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Lane and road as one number."""
+        return lane.astype(np.int64) * self._n_roads + road
 
     def _sees(self, camera: NDArray[np.int32], lane: NDArray[np.int32]) -> Mask:
         """Whether each camera sees the lane; nearly always it is the only one that does."""
@@ -158,6 +172,7 @@ class Judge:
         """Say what is wrong with a row."""
         sensor = _name(posted.sensor_names, posted.sensor[row])
         lane = _name(posted.lane_names, posted.lane[row])
+        road = _name(posted.to_names, posted.to[row])
         field, needed = list(FIELDS.items())[posted.field[row]]
         late_s = (now * MS_PER_TENTH - int(posted.time_ms[row])) / 1000
         sentences = {
@@ -167,12 +182,15 @@ class Judge:
             Verdict.UNKNOWN_KIND: f"kind must be {FIELDS['kind'].removeprefix('text: ')}",
             Verdict.UNKNOWN_SENSOR: f"no sensor {sensor} here; there are {len(self._sensor_ids)}",
             Verdict.WRONG_SENSOR_KIND: (
-                f"sensor {sensor} sends no such rows: loops send loop, cameras frame and object, counters count"
+                f"sensor {sensor} sends no such rows: loops send loop, cameras frame and object, counters "
+                "count, cameras of both kinds turn"
             ),
             Verdict.TIME_IN_FUTURE: f"the row is {-late_s:.1f} s ahead of this server; set the sensor's clock",
             Verdict.TIME_TOO_OLD: f"the row is {late_s:.0f} s old; {OLDEST_S:.0f} s are taken in at most",
             Verdict.UNKNOWN_LANE: f"no lane {lane} here; there are {len(self._lane_ids)}",
             Verdict.LANE_OUT_OF_SIGHT: f"camera {sensor} does not see lane {lane}",
+            Verdict.UNKNOWN_ROAD: f"no road {road} here; there are {self._n_roads}",
+            Verdict.NO_MOVEMENT: f"no movement leads from lane {lane} to road {road}",
             Verdict.IMPOSSIBLE_VALUE: what_is_impossible(posted, row),
             Verdict.DUPLICATE: "the row stands further up in this batch already",
             Verdict.WRONG_INTERVAL: what_is_wrong_with_the_interval(posted, row),
@@ -199,7 +217,12 @@ def _refuse(
 
 
 def _columns(
-    posted: Posted, kind: RowKind, sensor: NDArray[np.int32], rows: NDArray[np.int64], lane: NDArray[np.int32]
+    posted: Posted,
+    kind: RowKind,
+    sensor: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    lane: NDArray[np.int32],
+    roads: NDArray[np.int32],
 ) -> list[NDArray[Any]]:
     """Everything by which rows of a kind differ."""
     columns: list[NDArray[Any]] = [sensor[rows], posted.time_ms[rows]]
@@ -210,6 +233,8 @@ def _columns(
     elif kind == RowKind.COUNT:
         told = (untold_as_number(column[rows]) for column in (posted.vehicles, posted.occupancy, posted.queue))
         columns += [lane, posted.begin_ms[rows], *told]
+    elif kind == RowKind.TURN:
+        columns += [lane, roads[rows], posted.begin_ms[rows], posted.vehicles[rows]]
     return columns
 
 
@@ -217,9 +242,10 @@ def _observations(
     posted: Posted,
     now: int,
     sensor: NDArray[np.int32],
+    roads: NDArray[np.int32],
     chosen: Sequence[tuple[NDArray[np.int64], NDArray[np.int32]]],
 ) -> ObservationBatch:
-    (loops, _), (frames, _), (objects, object_lane), (counts, count_lane) = chosen
+    (loops, _), (frames, _), (objects, object_lane), (counts, count_lane), (turns, turn_lane) = chosen
     return ObservationBatch(
         time=now,
         loop_sensor=sensor[loops],
@@ -240,6 +266,12 @@ def _observations(
         count_vehicles=posted.vehicles[counts],
         count_occupancy=posted.occupancy[counts],
         count_queue=posted.queue[counts],
+        turn_sensor=sensor[turns],
+        turn_lane=turn_lane,
+        turn_to=roads[turns],
+        turn_begin=posted.begin_ms[turns] / 1000.0,
+        turn_end=posted.time_ms[turns] / 1000.0,
+        turn_vehicles=posted.vehicles[turns],
     )
 
 

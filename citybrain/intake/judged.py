@@ -24,6 +24,7 @@ _COLUMNS = tuple(field.name for field in fields(ObservationBatch) if field.name 
 _TYPES: dict[str, type[np.generic]] = {
     "sensor": np.int32,
     "lane": np.int32,
+    "to": np.int32,
     "time": np.float64,
     "begin": np.float64,
     "end": np.float64,
@@ -31,7 +32,7 @@ _TYPES: dict[str, type[np.generic]] = {
 }
 _SIZE = struct.Struct("<I")
 _CODEC = pa.Codec("zstd", compression_level=1)
-_KINDS = ("loop", "frame", "object", "count")
+_KINDS = ("loop", "frame", "object", "count", "turn")
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ def _unpack(packed: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         raise ValueError(f"its format is {about['format']!r}, not {FORMAT!r}")
     columns: dict[str, NDArray[Any]] = {}
     for name in (*_COLUMNS, "verdict"):
-        # Batches stored by versions without interval counts name no rows for their columns.
-        count = about["rows"].get(name, 0) if name.startswith("count_") else about["rows"][name]
+        # Batches stored by versions without interval or turning counts name no rows for their columns.
+        count = about["rows"].get(name, 0) if name.startswith(("count_", "turn_")) else about["rows"][name]
         columns[name] = np.frombuffer(plain, dtype=_type(name), count=count, offset=at)
         at += columns[name].nbytes
     return about, columns

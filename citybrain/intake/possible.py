@@ -21,12 +21,12 @@ LONGEST_QUEUE = 1000.0
 """Vehicles that a camera may see queued on a lane."""
 _SHORTEST_MS, _LONGEST_MS = int(1000 * SHORTEST_INTERVAL), int(1000 * LONGEST_INTERVAL)
 Mask = NDArray[np.bool_]
-_EVENTS, _SIGHT, _COUNTS, STRANGER, _NO_FAMILY = range(5)
-FAMILY_OF_SENSOR = np.array([_EVENTS, _EVENTS, _SIGHT, _EVENTS, _COUNTS, _COUNTS], dtype=np.uint8)
-"""By ``SensorKind``: sensors of a family send rows of the same family."""
-FAMILY_OF_ROW = np.full(NO_KIND + 1, _NO_FAMILY, dtype=np.uint8)
+_EVENTS, _SIGHT, _COUNTS, _TURNS = 1, 2, 4, 8
+SENDS = np.array([_EVENTS, _EVENTS, _SIGHT | _TURNS, _EVENTS, _COUNTS, _COUNTS | _TURNS, 0], dtype=np.uint8)
+"""By ``SensorKind``: families of rows that it sends, as bits; the last entry is for strangers, who send none."""
+FAMILY_OF_ROW = np.zeros(NO_KIND + 1, dtype=np.uint8)
 """By ``RowKind``."""
-FAMILY_OF_ROW[list(RowKind)] = _EVENTS, _SIGHT, _SIGHT, _COUNTS
+FAMILY_OF_ROW[list(RowKind)] = _EVENTS, _SIGHT, _SIGHT, _COUNTS, _TURNS
 
 
 def possible_objects(posted: Posted, rows: NDArray[np.int64], reach: NDArray[np.float32]) -> Mask:
@@ -43,11 +43,18 @@ def fitting_intervals(posted: Posted, rows: NDArray[np.int64]) -> Mask:
     return fitting
 
 
-def possible_counts(posted: Posted, rows: NDArray[np.int64]) -> Mask:
-    """Which counts are possible; what was not told is."""
-    vehicles, occupancy, queue = posted.vehicles[rows], posted.occupancy[rows], posted.queue[rows]
+def possible_turns(posted: Posted, rows: NDArray[np.int64]) -> Mask:
+    """Which turning counts are possible: those of as many vehicles as can pass a lane."""
+    vehicles = posted.vehicles[rows]
     seconds = (posted.time_ms[rows].astype(np.float64) - posted.begin_ms[rows]) / 1000.0
     sane: Mask = (vehicles >= 0.0) & (vehicles <= DENSEST * seconds)
+    return sane
+
+
+def possible_counts(posted: Posted, rows: NDArray[np.int64]) -> Mask:
+    """Which counts are possible; what was not told is."""
+    occupancy, queue = posted.occupancy[rows], posted.queue[rows]
+    sane = possible_turns(posted, rows)
     sane &= np.isnan(occupancy) | ((occupancy >= 0.0) & (occupancy <= 1.0))
     return sane & (np.isnan(queue) | ((queue >= 0.0) & (queue <= LONGEST_QUEUE)))
 
@@ -59,6 +66,11 @@ def what_is_impossible(posted: Posted, row: int) -> str:
             f"vehicles {posted.vehicles[row]:.6g}, occupancy {posted.occupancy[row]:.6g}, queue "
             f"{posted.queue[row]:.6g}: vehicles must lie within 0 and {DENSEST:.0f} for each second of the interval, "
             f"occupancy within 0 and 1, queue within 0 and {LONGEST_QUEUE:.0f}"
+        )
+    if posted.kind[row] == RowKind.TURN:
+        return (
+            f"vehicles {posted.vehicles[row]:.6g}: vehicles must lie within 0 and {DENSEST:.0f} for each second of the "
+            "interval"
         )
     return (
         f"distance {posted.distance[row]:.6g} m, speed {posted.speed[row]:.6g} m/s, confidence "

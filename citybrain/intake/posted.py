@@ -26,7 +26,7 @@ LATEST = 2**53
 
 
 class RowKind(IntEnum):
-    """What a row tells of. In bodies: ``loop``, ``frame``, ``object``, ``count``."""
+    """What a row tells of. In bodies: ``loop``, ``frame``, ``object``, ``count``, ``turn``."""
 
     LOOP = 0
     """A loop was covered or left."""
@@ -36,6 +36,8 @@ class RowKind(IntEnum):
     """A vehicle in a camera's frame."""
     COUNT = 3
     """What passed a detector, or a stop line that a camera watches, in an interval."""
+    TURN = 4
+    """How many vehicles of a lane went to a road in an interval (a turning movement count)."""
 
 
 class Verdict(IntEnum):
@@ -56,14 +58,17 @@ class Verdict(IntEnum):
     DUPLICATE = 12
     WRONG_INTERVAL = 13
     OVERLAPPING_INTERVAL = 14
+    UNKNOWN_ROAD = 15
+    NO_MOVEMENT = 16
 
 
 FIELDS: dict[str, str] = {
-    "kind": 'text: "loop", "frame", "object" or "count"',
+    "kind": 'text: "loop", "frame", "object", "count" or "turn"',
     "sensor": "text: the sensor's id",
     "time_ms": "a whole number: milliseconds since 1970-01-01T00:00:00Z",
     "on": "true (covered) or false (left)",
     "lane": "text: the lane's id",
+    "to": "text: the road's id",
     "distance": "a number [m]",
     "speed": "a number [m/s]",
     "confidence": "a number, 0 to 1",
@@ -79,6 +84,7 @@ NEEDED: dict[RowKind, tuple[str, ...]] = {
     RowKind.FRAME: (),
     RowKind.OBJECT: ("lane", "distance", "speed", "confidence"),
     RowKind.COUNT: ("begin_ms", "vehicles"),
+    RowKind.TURN: ("lane", "to", "begin_ms", "vehicles"),
 }
 """Fields that a kind of row needs beside kind, sensor and time_ms."""
 OPTIONAL: dict[RowKind, tuple[str, ...]] = {RowKind.COUNT: ("lane", "occupancy", "queue")}
@@ -127,8 +133,8 @@ class Posted:
     ----------
     header : batch id, sender, complete until.
     kind : [N] ``RowKind``, or ``NO_KIND``.
-    sensor, lane : [N] positions in ``sensor_names``, ``lane_names``; ``MISSING`` where not given.
-    sensor_names, lane_names : the texts that occur.
+    sensor, lane, to : [N] positions in ``sensor_names``, ``lane_names``, ``to_names``; ``MISSING`` where not given.
+    sensor_names, lane_names, to_names : the texts that occur.
     time_ms : [N] milliseconds since 1970.
     on : [N] covered or left.
     distance, speed, confidence : [N] [m], [m/s], 0 to 1.
@@ -146,6 +152,8 @@ class Posted:
     on: Bools
     lane: NDArray[np.int32]
     lane_names: pa.StringArray
+    to: NDArray[np.int32]
+    to_names: pa.StringArray
     distance: NDArray[np.float32]
     speed: NDArray[np.float32]
     confidence: NDArray[np.float32]
@@ -243,6 +251,7 @@ def assemble(header: Header, count: int, columns: Mapping[str, Column], unknown_
         header=header,
         sensor_names=filled["sensor"].names,
         lane_names=filled["lane"].names,
+        to_names=filled["to"].names,
         fault=fault,
         field=at_fault,
         **values,
@@ -271,9 +280,10 @@ _TYPES: dict[str, Any] = {
     "time_ms": np.int64,
     "on": np.bool_,
     "lane": np.int32,
+    "to": np.int32,
     "begin_ms": np.int64,
 }
-_FILL = {"kind": NO_KIND, "sensor": MISSING, "lane": MISSING, **dict.fromkeys(UNTOLD, np.nan)}
+_FILL = {"kind": NO_KIND, "sensor": MISSING, "lane": MISSING, "to": MISSING, **dict.fromkeys(UNTOLD, np.nan)}
 
 
 def _nothing(name: str, count: int) -> Column:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from citybrain.intake.possible import DENSEST, FAMILY_OF_ROW, FAMILY_OF_SENSOR, FASTEST, LONGEST_QUEUE, STRANGER
+from citybrain.intake.possible import DENSEST, FAMILY_OF_ROW, FASTEST, LONGEST_QUEUE, SENDS
 from citybrain.intake.posted import RowKind, Verdict
 from citybrain.observations import LONGEST_INTERVAL, SHORTEST_INTERVAL
 
@@ -35,9 +35,9 @@ class Sifter:
     refused : rows taken out so far, by the reason's code as in the intake's verdicts.
     """
 
-    def __init__(self, sensors: SensorTable, n_lanes: int) -> None:
-        self._family = np.append(FAMILY_OF_SENSOR[sensors.kind], STRANGER)
-        self._n_sensors, self._n_lanes = len(sensors.sensor_id), n_lanes
+    def __init__(self, sensors: SensorTable, n_lanes: int, n_roads: int) -> None:
+        self._sends = SENDS[np.append(sensors.kind, np.uint8(len(SENDS) - 1))]
+        self._n_sensors, self._n_lanes, self._n_roads = len(sensors.sensor_id), n_lanes, n_roads
         self.refused: Counter[str] = Counter()
 
     def __call__(self, batch: ObservationBatch) -> ObservationBatch:
@@ -59,21 +59,25 @@ class Sifter:
         sensor = row["sensor"]
         verdict = np.zeros(len(sensor), dtype=np.uint8)
         stranger = (sensor < 0) | (sensor >= self._n_sensors)
-        family = self._family[np.where(stranger, self._n_sensors, sensor)]
+        sends = self._sends[np.where(stranger, self._n_sensors, sensor)]
         _mark(verdict, stranger, Verdict.UNKNOWN_SENSOR)
-        _mark(verdict, family != FAMILY_OF_ROW[kind], Verdict.WRONG_SENSOR_KIND)
+        _mark(verdict, sends & FAMILY_OF_ROW[kind] == 0, Verdict.WRONG_SENSOR_KIND)
         if "lane" in row:
-            _mark(verdict, (row["lane"] < -1) | (row["lane"] >= self._n_lanes), Verdict.UNKNOWN_LANE)
-        if kind == RowKind.COUNT:
+            least = 0 if kind == RowKind.TURN else -1
+            _mark(verdict, (row["lane"] < least) | (row["lane"] >= self._n_lanes), Verdict.UNKNOWN_LANE)
+        if "to" in row:
+            _mark(verdict, (row["to"] < 0) | (row["to"] >= self._n_roads), Verdict.UNKNOWN_ROAD)
+        if kind in {RowKind.COUNT, RowKind.TURN}:
             with np.errstate(invalid="ignore"):  # what is infinite has no length, and does not fit
                 span = row["end"] - row["begin"]
             fitting = (span >= SHORTEST_INTERVAL) & (span <= LONGEST_INTERVAL)
             _mark(verdict, ~(fitting & _within(row["end"], -LATEST, LATEST)), Verdict.WRONG_INTERVAL)
             possible = _within(row["vehicles"], 0.0, DENSEST * span)
-            possible &= np.isnan(row["occupancy"]) | _within(row["occupancy"], 0.0, 1.0)
-            possible &= np.isnan(row["queue"]) | _within(row["queue"], 0.0, LONGEST_QUEUE)
         else:
             possible = _within(row["time"], -LATEST, LATEST)
+        if kind == RowKind.COUNT:
+            possible &= np.isnan(row["occupancy"]) | _within(row["occupancy"], 0.0, 1.0)
+            possible &= np.isnan(row["queue"]) | _within(row["queue"], 0.0, LONGEST_QUEUE)
         if kind == RowKind.OBJECT:
             possible &= _within(row["distance"], 0.0, FURTHEST) & _within(row["speed"], 0.0, FASTEST)
             possible &= _within(row["confidence"], 0.0, 1.0)

@@ -31,9 +31,13 @@ def post_of(header: Header, observed: ObservationBatch, sensors: SensorTable, ne
         column[begin[kind] : begin[kind + 1]] = values
         return column
 
-    times = (observed.loop_time, observed.frame_time, observed.object_time, observed.count_end)
+    times = (observed.loop_time, observed.frame_time, observed.object_time, observed.count_end, observed.turn_end)
     lane = spread(observed.object_lane, RowKind.OBJECT, MISSING)
-    lane[begin[RowKind.COUNT] :] = observed.count_lane
+    lane[begin[RowKind.COUNT] :] = np.concatenate((observed.count_lane, observed.turn_lane))
+    begin_ms = spread(_milliseconds(observed.count_begin), RowKind.COUNT, 0)
+    begin_ms[begin[RowKind.TURN] :] = _milliseconds(observed.turn_begin)
+    vehicles = spread(observed.count_vehicles, RowKind.COUNT, 0.0)
+    vehicles[begin[RowKind.TURN] :] = observed.turn_vehicles
     return Posted(
         header=header,
         kind=np.repeat(np.array(list(RowKind), dtype=np.uint8), counts),
@@ -43,11 +47,13 @@ def post_of(header: Header, observed: ObservationBatch, sensors: SensorTable, ne
         on=spread(observed.loop_on, RowKind.LOOP, fill=False),
         lane=lane,
         lane_names=names_array(network.lane_id),
+        to=spread(observed.turn_to, RowKind.TURN, MISSING),
+        to_names=names_array(network.edge_id),
         distance=spread(observed.object_distance, RowKind.OBJECT, 0.0),
         speed=spread(observed.object_speed, RowKind.OBJECT, 0.0),
         confidence=spread(observed.object_confidence, RowKind.OBJECT, 0.0),
-        begin_ms=spread(_milliseconds(observed.count_begin), RowKind.COUNT, 0),
-        vehicles=spread(observed.count_vehicles, RowKind.COUNT, 0.0),
+        begin_ms=begin_ms,
+        vehicles=vehicles,
         occupancy=spread(observed.count_occupancy, RowKind.COUNT, np.nan),
         queue=spread(observed.count_queue, RowKind.COUNT, np.nan),
         fault=np.zeros(size, dtype=np.uint8),
@@ -89,7 +95,7 @@ def write_arrow(posted: Posted, compression: str | None = None, *, plain_text: b
     for name, values in _columns(posted, texts=False).items():
         kinds = [kind for kind in RowKind if name in (*NEEDED[kind], *OPTIONAL.get(kind, ()))]
         unused = ~np.isin(posted.kind, list(RowKind) if name in _COMMON else kinds)
-        if name == "lane":
+        if name in {"lane", "to"}:
             unused |= values == MISSING
         elif name in UNTOLD:
             unused |= np.isnan(values)
@@ -115,7 +121,7 @@ def write_arrow(posted: Posted, compression: str | None = None, *, plain_text: b
 def _names(posted: Posted) -> dict[str, pa.StringArray]:
     """Say what the numbers of text columns stand for."""
     kinds = names_array(kind.name.lower() for kind in RowKind)
-    return {"kind": kinds, "sensor": posted.sensor_names, "lane": posted.lane_names}
+    return {"kind": kinds, "sensor": posted.sensor_names, "lane": posted.lane_names, "to": posted.to_names}
 
 
 def _columns(posted: Posted, *, texts: bool = True) -> dict[str, NDArray[Any]]:
@@ -126,6 +132,7 @@ def _columns(posted: Posted, *, texts: bool = True) -> dict[str, NDArray[Any]]:
         "time_ms": posted.time_ms,
         "on": posted.on,
         "lane": posted.lane,
+        "to": posted.to,
         "distance": posted.distance,
         "speed": posted.speed,
         "confidence": posted.confidence,

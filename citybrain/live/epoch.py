@@ -34,6 +34,8 @@ def batch_since(batch: ObservationBatch, origin: int) -> ObservationBatch:
         object_time=shift(batch.object_time),
         count_begin=shift(batch.count_begin),
         count_end=shift(batch.count_end),
+        turn_begin=shift(batch.turn_begin),
+        turn_end=shift(batch.turn_end),
     )
 
 

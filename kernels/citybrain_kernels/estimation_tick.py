@@ -17,6 +17,7 @@ from citybrain_kernels.counts import Counters, take_counts, watch_counters
 from citybrain_kernels.estimation import Upstream, foretell, sum_lanes, watch_heads
 from citybrain_kernels.lanes import Belief, Bytes, Layout, move_lanes, read_lamps
 from citybrain_kernels.movements import Discharge, learn_discharge, tell_movements
+from citybrain_kernels.turns import Turns, take_turns
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -34,7 +35,7 @@ class Street(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """One batch, sorted: loop events, camera frames, camera objects, counts; columns as in ``ObservationBatch``."""
+    """One batch, sorted: loop events, frames, objects, counts, turning counts; columns as in ``ObservationBatch``."""
 
     event_sensor: Ints
     event_time: Floats
@@ -54,6 +55,12 @@ class Rows(NamedTuple):
     count_vehicles: Singles
     count_occupancy: Singles
     count_queue: Singles
+    turn_sensor: Ints
+    turn_lane: Ints
+    turn_to: Ints
+    turn_begin: Floats
+    turn_end: Floats
+    turn_vehicles: Singles
 
 
 class Memory(NamedTuple):
@@ -66,6 +73,7 @@ class Memory(NamedTuple):
     loops: Loops
     cameras: Cameras
     counters: Counters
+    turns: Turns
     belief: Belief
     evidence: Floats
     smooth_flow: Floats
@@ -120,6 +128,8 @@ def known(rows: Rows, n_sensors: int, n_lanes: int) -> bool:
         and first_beyond(rows.object_lane, -1, n_lanes) < 0
         and first_beyond(rows.count_sensor, 0, n_sensors) < 0
         and first_beyond(rows.count_lane, -1, n_lanes) < 0
+        and first_beyond(rows.turn_sensor, 0, n_sensors) < 0
+        and first_beyond(rows.turn_lane, 0, n_lanes) < 0
     )
 
 
@@ -180,6 +190,19 @@ def estimate(
         memory.counters,
         belief,
         memory.evidence,
+    )
+    take_turns(
+        now,
+        steps,
+        layout,
+        rows.turn_sensor,
+        rows.turn_lane,
+        rows.turn_to,
+        rows.turn_begin,
+        rows.turn_end,
+        rows.turn_vehicles,
+        memory.turns,
+        belief,
     )
     lanes, stops = totals.lanes, totals.stops
     sum_lanes(

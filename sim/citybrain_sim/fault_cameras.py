@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from citybrain_sim.fault_case import Case
-    from citybrain_sim.fault_rows import Rows
+    from citybrain_sim.fault_rows import Rows, Table
 
 
 class LostLane:
@@ -31,9 +31,9 @@ class LostLane:
             self._lost[x] = near[case.rng.integers(len(near))] if len(near) else -1
 
     def apply(self, rows: Rows, now: float) -> Rows:  # noqa: ARG002 - what counts is the time of the row
-        """Take out the objects and counts of the lost lanes."""
+        """Take out the objects and counts of both kinds of the lost lanes."""
         left = dict(rows)
-        for name in ("object", "count"):
+        for name in ("object", "count", "turn"):
             table = rows[name]
             gone = self._case.struck(table) & (table["lane"] == self._lost[table["sensor"]])
             left[name] = only(table, ~gone)
@@ -45,20 +45,21 @@ class LostLane:
 
 
 class NoObjects:
-    """Cameras that see nothing and do not know it: their frames go on, their counts are zero."""
+    """Cameras that see nothing and do not know it: their frames go on, their counts are zero, nobody turns."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
 
     def apply(self, rows: Rows, now: float) -> Rows:  # noqa: ARG002 - what counts is the time of the row
-        """Take out objects; empty counts."""
-        objects, count = rows["object"], rows["count"]
+        """Take out objects and turning counts; empty counts."""
+        count = rows["count"]
         empty = self._case.struck(count)
         blank = {
             column: np.where(empty & ~np.isnan(count[column]), 0.0, count[column]).astype(count[column].dtype)
             for column in ("vehicles", "occupancy", "queue")
         }
-        return {**rows, "object": only(objects, ~self._case.struck(objects)), "count": {**count, **blank}}
+        left = {name: only(rows[name], ~self._case.struck(rows[name])) for name in ("object", "turn")}
+        return {**rows, **left, "count": {**count, **blank}}
 
     def detail(self, x: int) -> dict[str, Any]:  # noqa: ARG002 - nothing is drawn
         """See :class:`citybrain_sim.fault_case.FaultyPart`."""
@@ -72,6 +73,7 @@ class Shift:
         self._case = case
         self._away = np.where(case.rng.random(len(case.hit)) < 0.5, 1.0, -1.0)
         self._side = np.where(case.rng.random(len(case.hit)) < 0.5, 1, -1)
+        self._turn_rng = case.rng.spawn(1)[0]
         self._seen = {
             (x, int(lane))
             for x in case.sick.tolist()
@@ -79,7 +81,7 @@ class Shift:
         }
 
     def apply(self, rows: Rows, now: float) -> Rows:  # noqa: ARG002 - what counts is the time of the row
-        """Move objects along their lane, and a share of them to the lane beside."""
+        """Move objects along their lane, and a share of them and of turning counts to the lane beside."""
         case, objects = self._case, dict(rows["object"])
         struck = case.struck(objects) & (objects["lane"] >= 0)
         sensor, lane, length = objects["sensor"], objects["lane"], case.network.lane_length
@@ -89,11 +91,18 @@ class Shift:
         objects["lane"] = lane.copy()
         objects["lane"][drawn] = self._beside(sensor[drawn], lane[drawn])
         fallen = struck & ((moved < 0.0) | (moved > length[lane]))
-        return {**rows, "object": only(objects, ~fallen)}
+        return {**rows, "object": only(objects, ~fallen), "turn": self._beside_counted(rows["turn"])}
 
     def detail(self, x: int) -> dict[str, Any]:
         """See :class:`citybrain_sim.fault_case.FaultyPart`."""
         return {"distance_m": float(self._away[x] * self._case.figures["distance_m"]), "side": int(self._side[x])}
+
+    def _beside_counted(self, turn: Table) -> Table:
+        """Move a share of turning counts to the lane beside."""
+        drawn = self._case.struck(turn) & (self._turn_rng.random(len(turn["lane"])) < self._case.figures["lane_share"])
+        lane = turn["lane"].copy()
+        lane[drawn] = self._beside(turn["sensor"][drawn], lane[drawn])
+        return {**turn, "lane": lane}
 
     def _beside(self, sensor: NDArray[Any], lane: NDArray[Any]) -> NDArray[Any]:
         """Lane beside each, where the same road has one and the camera sees it; else the lane itself."""

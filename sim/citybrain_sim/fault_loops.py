@@ -143,6 +143,7 @@ class CountDrift:
         self._case = case
         self._misses = case.rng.random(len(case.hit)) < 0.5
         self._missed = np.zeros(len(case.hit), dtype=np.bool_)
+        self._counters = (("count", case.rng), ("turn", case.rng.spawn(1)[0]))
 
     def apply(self, rows: Rows, now: float) -> Rows:  # noqa: ARG002 - what counts is the time of the row
         """Take out or add whole pulses."""
@@ -159,7 +160,8 @@ class CountDrift:
         left = joined(
             left, {"sensor": sensor[doubled], "time": again + DOUBLE_LENGTH, "on": np.zeros(len(again), np.bool_)}
         )
-        return {**rows, "loop": left, "count": self._counted(rows["count"])}
+        counted = {name: self._counted(rows[name], rng) for name, rng in self._counters}
+        return {**rows, "loop": left, **counted}
 
     def detail(self, x: int) -> dict[str, Any]:
         """See :class:`citybrain_sim.fault_case.FaultyPart`."""
@@ -170,9 +172,9 @@ class CountDrift:
         grown = self._case.figures["per_hour"] * (time - self._case.begin) / 3600.0
         return np.clip(grown, 0.0, self._case.figures["most"])
 
-    def _counted(self, count: Table) -> Table:
+    def _counted(self, count: Table, rng: np.random.Generator) -> Table:
         """Take out or add vehicles, each with the chance of its time."""
-        wrong = self._case.rng.binomial(np.round(count["vehicles"]).astype(np.int64), self._share(count["end"]))
+        wrong = rng.binomial(np.round(count["vehicles"]).astype(np.int64), self._share(count["end"]))
         sign = np.where(self._misses[count["sensor"]], -1, 1) * self._case.struck(count)
         return _changed(count, vehicles=count["vehicles"] + sign * wrong)
 

@@ -14,7 +14,7 @@ Bools = NDArray[np.bool_]
 Table = dict[str, NDArray[Any]]
 """Columns by name; all have ``sensor``, and ``time`` or ``begin`` and ``end`` [s]."""
 Rows = dict[str, Table]
-"""The tables of a batch by name: ``loop``, ``frame``, ``object``, ``count``."""
+"""The tables of a batch by name: ``loop``, ``frame``, ``object``, ``count``, ``turn``."""
 CLOCKS = ("time", "begin", "end")
 """Columns that a sensor's clock fills."""
 

@@ -43,7 +43,7 @@ class ReplayPlant:
     Parameters
     ----------
     folder : of the run.
-    lanes : names of the network's lanes, in the engine's order.
+    lanes, roads : names of the network's lanes and roads, in the engine's order.
 
     Rows that no sensor can have sent (of an unknown sensor, with impossible values) are taken out and counted in
     ``refused``; the rest is played.
@@ -54,17 +54,19 @@ class ReplayPlant:
         If the folder holds no recording, or one of another network.
     """
 
-    def __init__(self, folder: Path, lanes: Sequence[str]) -> None:
+    def __init__(self, folder: Path, lanes: Sequence[str], roads: Sequence[str]) -> None:
         self._sensors = read_sensors(_read_json(folder / "sensors.json"))
-        self._sift = Sifter(self._sensors, len(lanes))
+        self._sift = Sifter(self._sensors, len(lanes), len(roads))
         lane = {name: l for l, name in enumerate(lanes)}
         sensor = {name: x for x, name in enumerate(self._sensors.sensor_id)}
         self._times = [to_tenths(time) for time in _read_table(folder / "measures.parquet")["time"].to_pylist()]
         self._next = 0
-        numbers = {"sensor": sensor, "lane": lane}
-        files = {kind: folder / f"observations_{kind}s.parquet" for kind in ("loop", "frame", "object", "count")}
-        if not files["count"].exists():  # recorded before there were interval counts
-            del files["count"]
+        numbers = {"sensor": sensor, "lane": lane, "to": {name: e for e, name in enumerate(roads)}}
+        kinds = ("loop", "frame", "object", "count", "turn")
+        files = {kind: folder / f"observations_{kind}s.parquet" for kind in kinds}
+        for kind in ("count", "turn"):
+            if not files[kind].exists():  # recorded before there were such rows
+                del files[kind]
         self._rows = {kind: _Rows(file, numbers) for kind, file in files.items()}
 
     @property
@@ -111,7 +113,7 @@ class _Rows:
         for name in table.column_names:
             column = table[name]
             if name in numbers:
-                self._columns[name] = _numbered(column, numbers[name], path, strict=name == "lane")
+                self._columns[name] = _numbered(column, numbers[name], path, strict=name in {"lane", "to"})
             else:
                 self._columns[name] = column.to_numpy()
         self._arrived = np.round(self._columns.pop("arrived") * TENTHS_PER_SECOND).astype(np.int64)
@@ -181,7 +183,7 @@ def replay(folder: Path) -> ReplayReport:
         raise InputError(
             f"{folder}: the scenario's network has changed since; replay with the files that were recorded"
         )
-    plant = ReplayPlant(folder, network.lane_id)
+    plant = ReplayPlant(folder, network.lane_id, network.edge_id)
     with TemporaryDirectory() as place:
         recorder = Recorder(Path(place), network, signals, plant.sensors)
         engine = make_engine(spec, street, plant.sensors, (recorder,))

@@ -1,7 +1,7 @@
 """The sensor model: what happened on the street becomes what sensors report of it, late and with errors.
 
-Seeded by the generator that is passed in; vectorised over everything that happens in a tick. Loops, cameras and counts
-draw from generators of their own, so that the errors of one do not move with the number of the other.
+Seeded by the generator that is passed in; vectorised over everything that happens in a tick. Loops, cameras, counts and
+turning counts draw from generators of their own, so that the errors of one do not move with the number of the other.
 Index letters: x sensors, c rows of the cameras' cover table, v vehicles in sight, f frames, e loop edges.
 """
 
@@ -17,6 +17,7 @@ from citybrain.observations import ObservationBatch, SensorKind
 from citybrain.units import QUEUE_SPEED, TENTHS_PER_SECOND
 from citybrain_sim.count_model import CountModel
 from citybrain_sim.mailbox import Mailbox
+from citybrain_sim.turn_model import TurnModel
 
 if TYPE_CHECKING:
     from citybrain.network import Network
@@ -251,10 +252,11 @@ class SensorModel:
     def __init__(
         self, network: Network, sensors: SensorTable, profile: SensorProfile, rng: np.random.Generator
     ) -> None:
-        loop_rng, camera_rng, count_rng = rng.spawn(3)
+        loop_rng, camera_rng, count_rng, turn_rng = rng.spawn(4)
         self.loops = LoopModel(len(sensors.sensor_id), profile.loop, loop_rng)
         self.cameras = CameraModel(network, sensors, profile.camera, profile.sight_m, camera_rng)
         self.counts = CountModel(sensors, profile.count_loop, profile.count_camera, count_rng)
+        self.turns = TurnModel(network, sensors, profile.turn_camera, turn_rng)
 
     def feel(self, feeler: IntArray, time: FloatArray, on: NDArray[np.bool_]) -> None:
         """Take in true edges [E] of all feelers: per feeler in order of time, covered and left in turn."""
@@ -271,4 +273,5 @@ class SensorModel:
             *self.cameras.collect_frames(seconds),
             *self.cameras.collect_objects(seconds),
             *self.counts.collect(seconds),
+            *self.turns.collect(seconds),
         )

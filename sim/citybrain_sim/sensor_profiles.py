@@ -78,6 +78,13 @@ class CountCameraNoise(CountNoise):
 
 
 @dataclass(frozen=True)
+class TurnCameraNoise(CountNoise):
+    """Errors of cameras of both kinds that count turning movements."""
+
+    confused: float
+
+
+@dataclass(frozen=True)
 class SensorProfile:
     """What is built on the street and how badly it sees.
 
@@ -108,6 +115,7 @@ class SensorProfile:
     camera: CameraNoise
     count_loop: CountLoopNoise
     count_camera: CountCameraNoise
+    turn_camera: TurnCameraNoise
 
 
 _Row = LoopNoise | CameraNoise | CountNoise | SensorProfile
@@ -116,6 +124,7 @@ _NOISES: dict[str, type[LoopNoise | CameraNoise | CountNoise]] = {
     "camera": CameraNoise,
     "count_loop": CountLoopNoise,
     "count_camera": CountCameraNoise,
+    "turn_camera": TurnCameraNoise,
 }
 """Tables of a noise, by field of a profile."""
 _RANGES: dict[str, tuple[float, float]] = {
@@ -132,6 +141,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "confidence_sd": (0.0, 1.0),
     "false_confidence": (0.0, 1.0),
     "lost": (0.0, 0.9),
+    "confused": (0.0, 0.9),
     "occupancy_sd": (0.0, 1.0),
     "queue_sd_share": (0.0, 1.0),
     # vehicles

@@ -24,7 +24,7 @@ from citybrain_sim.sumo_files import NOWHERE, output_options, read_detectors, si
 from citybrain_sim.sumo_incident import BreakDown
 from citybrain_sim.sumo_library import gui_binary, known_options, start
 from citybrain_sim.sumo_programs import ASPECTS
-from citybrain_sim.sumo_sensing import CameraReader, LoopReader
+from citybrain_sim.sumo_sensing import CameraReader, LoopReader, TurnReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,6 +153,7 @@ class SumoPlant:
         self._loops = LoopReader(self._session.api, self._sensors)
         self._cameras = CameraReader(self._session.api, self._sensors, network)
         self._queues = CameraReader(self._session.api, self._sensors, network, SensorKind.CAMERA_COUNT)
+        self._turns = TurnReader(self._session.api, self._sensors, network)
         self._breakdown = None if options.block is None else BreakDown(options.block)
         self._time = to_tenths(options.begin_s)
         self._begun = self._commanded = self._closed = False
@@ -307,6 +308,7 @@ class SumoPlant:
             now = float(simulation.getTime())
             self._arrived += simulation.getArrivedNumber()
             self._model.feel(*self._loops.read(now))
+            self._model.turns.cross(self._turns.read())
             self._seconds_in_sumo += stepped - began
             self._seconds_in_sensors += stopwatch() - stepped
         if self._breakdown is not None:
@@ -314,6 +316,7 @@ class SumoPlant:
         began = stopwatch()
         self._model.cameras.look(now, TICK, self._cameras.read())
         self._model.counts.close(now, self._queues.queues() if self._model.counts.due(now) else _NOT_LOOKED_AT)
+        self._model.turns.close(now)
         self._seconds_in_sensors += stopwatch() - began
 
 

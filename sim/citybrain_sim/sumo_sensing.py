@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from citybrain.observations import SensorKind
+from citybrain.observations import CAMERAS, SensorKind
 from citybrain.units import QUEUE_SPEED
 from citybrain_sim.sensor_model import Sight
 from citybrain_sim.sensors import feelers
@@ -144,3 +144,40 @@ class CameraReader:
         vehicle = (len(self._vehicles), float(self._api.vehicle.getLength(name)))
         self._vehicles[name] = vehicle
         return vehicle
+
+
+class TurnReader:
+    """Lists who crossed the stop lines that cameras watch, and the road that they went to."""
+
+    def __init__(self, api: Any, sensors: SensorTable, network: Network) -> None:
+        self._api = api
+        watching = np.repeat(np.isin(sensors.kind, CAMERAS), np.diff(sensors.cover_ptr))
+        lanes = np.unique(sensors.cover_lane[watching])
+        lanes = lanes[network.lane_approach[lanes] >= 0]
+        self._lanes = [(l, network.lane_id[l], network.edge_id[network.lane_edge[l]]) for l in lanes.tolist()]
+        self._there: list[tuple[str, ...]] = [() for _ in self._lanes]
+        self._road = {name: e for e, name in enumerate(network.edge_id)}
+
+    def read(self) -> list[tuple[int, int]]:
+        """Lane and road of everybody who crossed in the last step. Call once after every step."""
+        listed = self._api.lane.getLastStepVehicleIDs
+        crossed = []
+        for k, (lane, name, edge) in enumerate(self._lanes):
+            before, self._there[k] = self._there[k], listed(name)
+            if before and before != self._there[k]:
+                here = set(self._there[k])
+                roads = (self._went_to(vehicle, edge) for vehicle in before if vehicle not in here)
+                crossed += [(lane, road) for road in roads if road >= 0]
+        return crossed
+
+    def _went_to(self, vehicle: str, edge: str) -> int:
+        """Road that a vehicle takes after a road; -1 if it is still there, has ended its trip or was taken away."""
+        api = self._api
+        if vehicle in api.simulation.getArrivedIDList() or vehicle in api.simulation.getStartingTeleportIDList():
+            return -1
+        if api.vehicle.getRoadID(vehicle) == edge:
+            return -1
+        route, at = api.vehicle.getRoute(vehicle), api.vehicle.getRouteIndex(vehicle)
+        while at >= 0 and route[at] != edge:
+            at -= 1
+        return self._road.get(route[at + 1], -1) if 0 <= at < len(route) - 1 else -1

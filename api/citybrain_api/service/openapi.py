@@ -85,6 +85,13 @@ OBSERVATIONS: dict[str, Any] = {
                         occupancy={"type": "number", "minimum": 0, "maximum": 1},
                         queue={"type": "number", "minimum": 0, "description": "Vehicles queued at its end."},
                     ),
+                    _row(
+                        "turn",
+                        begin_ms=_TIME_MS,
+                        lane={"type": "string", "description": "Whose stop line they crossed."},
+                        to={"type": "string", "description": "Road that they went to."},
+                        vehicles={"type": "number", "minimum": 0, "description": "That went there in the interval."},
+                    ),
                 ]
             },
         },
