@@ -15,36 +15,58 @@ EVENTS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 200).map(lambda t:
 AMOUNTS = st.lists(st.tuples(st.floats(0.0, 12.0, width=32), st.floats(0.0, 40.0, width=32)), min_size=1, max_size=12)
 
 
-def pulses(events: list[tuple[int, float, bool]], last_off: np.ndarray, out: np.ndarray) -> None:
+WAYS = (4.0, 70.0, 0.5)
+"""Seconds to the loops and from them."""
+
+
+def blank(n: int = 3) -> kernel.Pulses:
+    sums = (np.zeros(n) for _ in kernel.Pulses._fields[2:])
+    return kernel.Pulses(np.full(n, -np.inf), np.zeros(n, np.bool_), *sums)
+
+
+def feel(events: list[tuple[int, float, bool]], begin: float, felt: kernel.Pulses) -> None:
     rows = sorted(events)
     kernel.count_pulses(
+        begin,
         np.array([x for x, _, _ in rows], np.int32),
         np.array([t for _, t, _ in rows], np.float64),
         np.array([on for _, _, on in rows], np.bool_),
         np.array([True, False, True]),
-        last_off,
-        out,
+        np.array(WAYS),
+        np.array(WAYS[::-1]),
+        felt,
     )
 
 
 @FEW
-@given(EVENTS)
-def test_pulses_are_counted_as_the_twin_counts_them(events: list[tuple[int, float, bool]]) -> None:
-    last_off, out = np.full(3, -np.inf), np.zeros(3)
-    pulses(events, last_off, out)
-    twin_off = [-np.inf] * 3
-    assert out.tolist() == slow.count_pulses(sorted(events), [True, False, True], twin_off)
-    assert last_off.tolist() == twin_off
+@given(EVENTS, st.sampled_from([-50.0, 0.0, 7.0]))
+def test_pulses_are_counted_as_the_twin_counts_them(events: list[tuple[int, float, bool]], begin: float) -> None:
+    felt = blank()
+    feel(events, begin, felt)
+    for x in (0, 2):
+        loop = slow.Loop(begin, WAYS[x], WAYS[::-1][x])
+        loop.feel([(t, on) for y, t, on in sorted(events) if y == x])
+        for name in kernel.Pulses._fields:
+            assert getattr(felt, name)[x] == pytest.approx(getattr(loop, name)), name
+    assert felt.reached[1] == felt.left[1] == 0.0
 
 
 def test_a_second_axle_and_a_repeated_row_count_nothing() -> None:
-    last_off, out = np.full(3, -np.inf), np.zeros(3)
-    pulses(
-        [(0, 1.0, True), (0, 1.0, True), (0, 1.4, False), (0, 1.6, True), (0, 1.7, False), (0, 3.0, True)],
-        last_off,
-        out,
+    felt = blank()
+    feel(
+        [(0, 1.0, True), (0, 1.0, True), (0, 1.4, False), (0, 1.6, True), (0, 1.7, False), (0, 3.0, True)], 0.0, felt
     )
-    assert out.tolist() == [2.0, 0.0, 0.0]
+    assert felt.reached.tolist() == [2.0, 0.0, 0.0]
+    assert felt.left.tolist() == [1.0, 0.0, 0.0]
+
+
+def test_who_waits_on_a_loop_has_not_left() -> None:
+    felt = blank()
+    feel([(0, 10.0, True)], 0.0, felt)
+    assert (felt.reached[0], felt.left[0]) == (1.0, 0.0)
+    felt.reached[:] = 0.0
+    feel([(0, 70.0, False)], 60.0, felt)
+    assert (felt.reached[0], felt.left[0], felt.since_left[0]) == (0.0, 1.0, 50.0)
 
 
 def ring(left: list[float], content: list[float], bins: int) -> tuple[kernel.Ring, int]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from citybrain.observations import SensorTable
 
 
+CROSSING_SPEED = 7.0
+"""Mean speed inside a signalised junction, of vehicles that start or turn [m/s]."""
+
+
 @dataclass(frozen=True)
 class Boundary:
     """Loops that count at the network's edge. Index letters: x sensors, m movements.
@@ -30,7 +34,8 @@ class Boundary:
     leaves : [X] every vehicle over this loop leaves the network, since its lane ends there.
     counts : [X] the loop counts at all.
     blind : share of the lanes at the edge that no loop counts, 0 to 1.
-    enter_s, leave_s : [X] free time from the network's edge to the loop, and from the loop to the edge [s].
+    enter_s, leave_s : [X] time from the network's edge to the loop, and from the loop to the edge [s], unhindered.
+    before_ptr, before_lane : CSR over lanes with loops that count in: lanes from the network's edge to them.
     """
 
     enters: NDArray[np.bool_]
@@ -41,6 +46,8 @@ class Boundary:
     blind: float
     enter_s: FloatArray
     leave_s: FloatArray
+    before_ptr: IntArray
+    before_lane: IntArray
 
 
 class _Ways(NamedTuple):
@@ -73,9 +80,13 @@ def find_boundary(network: Network, sensors: SensorTable) -> Boundary:
         moves = range(*network.lane_move_ptr[lane : lane + 2].tolist())
         leaving[last[lane]] = [m for m in moves if int(network.move_to[m]) not in towards]
     ptr, move = csr(leaving)
-    seen_in = sum(not ways.upstream[lane] for lane in _reach(pure, ways.upstream))
+    begins = _reach(pure, ways.upstream)
+    past = _unfelt(ways, first)
+    seen_in = sum(not ways.upstream[lane] for lane in begins - past)
     gone = _reach(network.move_to[move].tolist(), ways.downstream) | set(sensors.lane[leaves].tolist())
-    seen_out = sum(not ways.downstream[lane] for lane in gone)
+    seen_out = sum(not ways.downstream[lane] for lane in gone - past)
+    kept = set(pure)
+    before = csr([sorted(_reach([x], ways.upstream) - {x}) if x in kept else [] for x in range(network.n_lanes)])
     edge = int(entries.sum() + exits.sum())
     enter_s, leave_s = _times(network, sensors, ways, enters, (ptr, move))
     return Boundary(
@@ -87,6 +98,8 @@ def find_boundary(network: Network, sensors: SensorTable) -> Boundary:
         blind=1.0 - (seen_in + seen_out) / edge if edge else 0.0,
         enter_s=enter_s,
         leave_s=leave_s,
+        before_ptr=before[0],
+        before_lane=before[1],
     )
 
 
@@ -120,9 +133,10 @@ def _times(
         rest = sensors.distance[x] / network.lane_speed[lane]
         enter_s[x] = max(0.0, _way_s([lane], ways.upstream, seconds) - rest)
     for x in np.flatnonzero(np.diff(leave[0])).tolist():
-        targets = network.move_to[leave[1][leave[0][x] : leave[0][x + 1]]].tolist()
+        moves = leave[1][leave[0][x] : leave[0][x + 1]]
         rest = sensors.distance[x] / network.lane_speed[sensors.lane[x]]
-        leave_s[x] = rest + float(np.mean([_way_s([lane], ways.downstream, seconds) for lane in targets]))
+        beyond = [_way_s([lane], ways.downstream, seconds) for lane in network.move_to[moves].tolist()]
+        leave_s[x] = rest + float(np.mean(beyond + network.move_length[moves] / CROSSING_SPEED))
     at_end = [x for x in range(len(enters)) if sensors.lane[x] >= 0 and not ways.downstream[sensors.lane[x]]]
     leave_s[at_end] = sensors.distance[at_end] / network.lane_speed[sensors.lane[at_end]]
     return enter_s, leave_s
@@ -155,6 +169,14 @@ def _reach(lanes: Iterable[int], near: Sequence[list[int]]) -> set[int]:
         reached.update(new)
         todo += new
     return reached
+
+
+def _unfelt(ways: _Ways, counter: IntArray) -> set[int]:
+    """Lanes on ways through the network that pass no counting lane."""
+    bare = {lane for lane in range(len(counter)) if counter[lane] < 0}
+    near = [[[other for other in row if other in bare] for row in side] for side in (ways.upstream, ways.downstream)]
+    sources, sinks = ([lane for lane in bare if not side[lane]] for side in (ways.upstream, ways.downstream))
+    return _reach(sources, near[1]) & _reach(sinks, near[0])
 
 
 def _from_outside(lane: int, ways: _Ways, counter: IntArray) -> bool:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from citybrain.city.boundary import find_boundary, leaving_share
+from citybrain.city.boundary import CROSSING_SPEED, find_boundary
 from citybrain.city.doubt import Doubt
+from citybrain.city.edge import Edge
 from citybrain.city.figures import CityFigures, DistrictFigures, Forecast, LinkFigures
 from citybrain.city.forecast import Forecaster
 from citybrain.city.index import LARGEST, SEVERE, delay_index, level, travel_time_index
 from citybrain.city.roads import BIN_S, Roads
-from citybrain.city.vehicles import MINUTE_S, Count, VehiclesInNetwork
+from citybrain.city.vehicles import Count, VehiclesInNetwork
 from citybrain.errors import ContractError
 from citybrain.links import find_links
 from citybrain.units import TENTHS_PER_SECOND
-from citybrain_kernels.city import count_pulses
 
 if TYPE_CHECKING:
     from citybrain.city.districts import Districts
@@ -34,8 +34,6 @@ CITY_SERIES = 3
 """Series of the whole city that are foretold: vehicles, delay index, travel time index."""
 MINUTE = 60 * TENTHS_PER_SECOND
 DAY = 24 * 60 * MINUTE
-CROSSING_SPEED = 7.0
-"""Mean speed inside a signalised junction, of vehicles that start or turn [m/s]."""
 LANE_GAP_S = 1.0
 """The estimator's lanes end so long before the next one begins [s]."""
 LONGEST_STEP_S = 60.0
@@ -65,16 +63,15 @@ class CityObserver:
         links = find_links(network)
         n_k = len(links.origin)
         self._network, self._districts, self._links = network, districts, links
-        self._boundary = find_boundary(network, sensors)
-        self._doubt = Doubt(network, sensors)
+        boundary = find_boundary(network, sensors)
+        self._edge = Edge(boundary, sensors)
+        self._doubt = Doubt(network, sensors, boundary)
         self._roads = Roads(network)
         self._vehicles = VehiclesInNetwork()
         self._history = history
         self._forecaster = Forecaster(CITY_SERIES + n_d + n_k, history)
-        self._counted = np.zeros(len(sensors.sensor_id))
-        self._last_off = np.full(len(sensors.sensor_id), -np.inf)
         self._road_sum = np.zeros(len(network.edge_id))
-        self._crossing = self._variance = self._seconds = 0.0
+        self._crossing = self._unseen = self._seconds = 0.0
         self._severe = np.zeros(1 + n_d + n_k, dtype=np.int32)
         self._crossing_s = _crossing_times(network)
         self._crossing_s.flags.writeable = False
@@ -99,12 +96,12 @@ class CityObserver:
             self._vehicles.forget()
             seconds = 0.0
         before, self._time = self._time, batch.time
-        self._count(batch)
+        self._edge.watch(seconds, batch, state)
         self._roads.watch(seconds, state)
         self._doubt.watch(seconds, state)
         self._road_sum += seconds * self._roads.per_road(state.vehicles.astype(np.float64))
         self._crossing += seconds * float(state.flow @ self._crossing_s)
-        self._variance += seconds * self._doubt.variance(state)
+        self._unseen += seconds * self._doubt.unseen(state)
         self._seconds += seconds
         if batch.time // (BIN_S * TENTHS_PER_SECOND) != before // (BIN_S * TENTHS_PER_SECOND):
             self._roads.close_bin()
@@ -114,38 +111,23 @@ class CityObserver:
             self._severe[:] = 0
         return self._minute(state)
 
-    def _count(self, batch: ObservationBatch) -> None:
-        order = np.lexsort((batch.loop_on, batch.loop_time, batch.loop_sensor))
-        count_pulses(
-            batch.loop_sensor[order],
-            batch.loop_time[order],
-            batch.loop_on[order],
-            self._boundary.counts,
-            self._last_off,
-            self._counted,
-        )
-
     def _minute(self, state: TrafficState) -> CityFigures:
         """Close a minute."""
-        edge = self._boundary
-        believed = (float(self._road_sum.sum()) + self._crossing) / self._seconds
-        per_minute = MINUTE_S / self._seconds
-        entered = per_minute * np.where(edge.enters, self._counted, 0.0)
-        left = per_minute * self._counted * leaving_share(edge, state.turn_share)
+        seconds = self._seconds
+        crossed = self._edge.minute(seconds, self._time, state.turn_share)
+        believed = (float(self._road_sum.sum()) + self._crossing) / seconds
         self._vehicles.minute(
             Count(
-                entered=float(entered.sum()),
-                left=float(left.sum()),
-                believed=believed,
-                doubt=max(self._variance / self._seconds, believed),  # no less than of a Poisson process
-                hidden=self._doubt.hidden_variance(state),
-                beyond=float((entered * edge.enter_s + left * edge.leave_s).sum()) / MINUTE_S,
-                blind=edge.blind,
+                crossed=crossed,
+                believed=max(0.0, believed + crossed.news),
+                unseen=self._unseen / seconds,
+                hidden=self._doubt.hidden(state),
+                blind=self._edge.blind,
             )
         )
-        road_vehicles = self._road_sum / self._seconds
-        self._road_sum[:] = self._counted[:] = 0.0
-        self._crossing = self._variance = self._seconds = 0.0
+        road_vehicles = self._road_sum / seconds
+        self._road_sum[:] = 0.0
+        self._crossing = self._unseen = self._seconds = 0.0
         return self._figures(state, road_vehicles)
 
     def _figures(self, state: TrafficState, road_vehicles: FloatArray) -> CityFigures:
@@ -176,7 +158,7 @@ class CityObserver:
             vehicles=self._vehicles.estimate,
             low=low,
             high=high,
-            counted=1.0 - self._boundary.blind,
+            counted=1.0 - self._edge.blind,
             queue=float(state.queue.sum(dtype=np.float64)),
             delay_index=city,
             travel_time_index=city_time,

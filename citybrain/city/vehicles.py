@@ -1,31 +1,39 @@
 """Vehicles in network by conservation, with the drift of counting removed and a 95 % interval. Pure arithmetic.
 
 A Kalman filter of three numbers, a step a minute: vehicles n between the loops that count at the network's edge, the
-rate b at which vehicles come that nobody counts, and the error v of the sum of all lanes' estimates, which lasts longer
-than a minute. Counts move n on; the sum over the lanes holds n + v to the street. Those between the edge and the loops
-follow from flow and free travel time, and are added. Compare Vigos, Papageorgiou and Wang (2008), Real-time estimation
+rate b at which vehicles come that nobody counts, and the passing error v of the sum of all lanes' estimates. Counts
+move n on; the sum over the lanes holds n + v to the street. Those between the edge and the loops are added
+(:mod:`citybrain.city.edge`). Compare Vigos, Papageorgiou and Wang (2008), Real-time estimation
 of vehicle-count within signalized links, Transportation Research C 16(1), 18-35.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-MINUTE_S = 60.0
+from citybrain_kernels.city import MINUTE_S
+
+if TYPE_CHECKING:
+    from citybrain.city.doubt import Hidden
+    from citybrain.city.edge import Crossings
+
 COUNT_DOUBT = 0.03
 """Variance per counted vehicle: missed and doubled ones [veh]."""
 HIDDEN_TURNOVER_S = 180.0
 """A vehicle is in the network for about so long; what is not counted is assumed to change at that rate [s]."""
-ERROR_MEMORY = 0.95
-"""Share of the lanes' common error that is left a minute later."""
+COMMON_SHARE = 0.3
+"""Standard deviation of the lasting error that all lanes share, per vehicle that no sensor vouches for."""
+ERROR_MEMORY = 0.7
+"""Share of the lanes' passing error that is left a minute later."""
 FIRST_RATE, RATE_WALK = 0.05, 0.005
 """Standard deviation of the uncounted rate at first, and of its change per minute, as shares of the traffic."""
 READING = 1.0
-"""Variance of the sum over the lanes beyond the lasting error [veh2]."""
-STRAIN_GAIN = 0.2
-"""Weight of a minute in the contradiction between counts and lanes."""
+"""Variance of the sum over the lanes beyond these errors [veh2]."""
+STRAIN_GAIN = 0.05
+"""Weight of a minute in how far counts and lanes contradict each other."""
+LEAST_STRAIN, MOST_STRAIN = 0.1, 10.0
 NORMAL_95 = 1.96
 
 
@@ -34,20 +42,17 @@ class Count(NamedTuple):
 
     Attributes
     ----------
-    entered, left : vehicles that loops at the network's edge counted in this minute [veh].
+    crossed : at the network's edge.
     believed : mean over the minute of the lanes' sum [veh].
-    doubt : variance of that sum [veh2], but for
-    hidden : the variance of queues beyond sight at the network's edge [veh2].
-    beyond : vehicles between the network's edge and those loops, from their counts and free travel times [veh].
+    unseen : those of them whom no sensor vouches for [veh].
+    hidden : queues beyond sight at the network's edge, which that sum lacks.
     blind : share of the network's edge that no loop counts.
     """
 
-    entered: float
-    left: float
+    crossed: Crossings
     believed: float
-    doubt: float
-    hidden: float
-    beyond: float
+    unseen: float
+    hidden: Hidden
     blind: float
 
 
@@ -57,7 +62,7 @@ class VehiclesInNetwork:
     def __init__(self) -> None:
         self._mean = np.zeros(3)
         self._cover = np.zeros((3, 3))
-        self._net = self._beyond = self._hidden = 0.0
+        self._later = self._beyond = self._unheld = 0.0
         self._begun = False
         self._strain = 1.0
 
@@ -68,8 +73,8 @@ class VehiclesInNetwork:
 
     @property
     def spread(self) -> float:
-        """Standard deviation [veh]; of the vehicles between edge and loops that of a Poisson process."""
-        return float(np.sqrt(max(0.0, self._cover[0, 0]) + self._beyond + self._hidden))
+        """Standard deviation [veh]."""
+        return float(np.sqrt(max(0.0, self._cover[0, 0]) + self._unheld))
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -83,50 +88,57 @@ class VehiclesInNetwork:
 
     def minute(self, count: Count) -> None:
         """Take in a minute."""
-        count = count._replace(doubt=max(1.0, self._strain) * count.doubt)
-        net = count.entered - count.left
+        crossed = count.crossed
+        doubt = max(count.unseen, 1.0)
+        net = crossed.entered - crossed.left
         uncounted = max(count.believed, 1.0) * MINUTE_S / HIDDEN_TURNOVER_S
-        traffic = count.blind * uncounted + 0.5 * (count.entered + count.left)
+        traffic = count.blind * uncounted + 0.5 * (crossed.entered + crossed.left)
         if not self._begun:
-            self._begin(count, traffic)
+            self._begin(count, doubt, traffic)
         else:
-            self._predict(count, 0.5 * (net + self._net), traffic)
+            self._predict(count, doubt, self._later + crossed.soon, traffic)
             self._correct(count)
-        self._net, self._beyond, self._hidden = net, count.beyond, count.hidden
+        self._later, self._beyond = net - crossed.soon, crossed.beyond + count.hidden.mean
+        # Counts do not tell how many there are of those: some number about the expected one, on lanes that err alike.
+        lasting = count.unseen + (COMMON_SHARE * count.unseen) ** 2
+        self._unheld = crossed.unfelt + crossed.queued + count.hidden.variance + lasting
         self._begun = True
 
-    def _begin(self, count: Count, traffic: float) -> None:
+    def _begin(self, count: Count, doubt: float, traffic: float) -> None:
         """Believe the lanes, whose error is then the opposite of that of n."""
-        self._mean[:] = (count.believed - count.beyond, 0.0, 0.0)
+        self._mean[:] = (count.believed - count.crossed.beyond, 0.0, 0.0)
         self._cover[:] = 0.0
-        self._cover[0, 0] = self._cover[2, 2] = count.doubt
-        self._cover[0, 2] = self._cover[2, 0] = -count.doubt
+        self._cover[0, 0] = self._cover[2, 2] = doubt
+        self._cover[0, 2] = self._cover[2, 0] = -doubt
         self._cover[1, 1] = (FIRST_RATE * traffic) ** 2
         self._cover[0, 0] += READING
 
-    def _predict(self, count: Count, change: float, traffic: float) -> None:
+    def _predict(self, count: Count, doubt: float, change: float, traffic: float) -> None:
         """Move on by what was counted between the middles of two minutes."""
+        crossed = count.crossed
         step = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, ERROR_MEMORY]])
+        counting = COUNT_DOUBT * (crossed.entered + crossed.left) + crossed.unsure
         noise = np.diag(
             [
-                COUNT_DOUBT * (count.entered + count.left) + (count.blind * traffic) ** 2,
+                counting + (count.blind * traffic) ** 2,
                 (RATE_WALK * traffic) ** 2,
-                (1.0 - ERROR_MEMORY**2) * count.doubt,
+                (1.0 - ERROR_MEMORY**2) * doubt,
             ]
         )
         self._mean[:] = step @ self._mean
         self._mean[0] += change
-        self._cover[:] = step @ self._cover @ step.T + noise
+        self._cover[:] = step @ self._cover @ step.T + self._strain * noise
 
     def _correct(self, count: Count) -> None:
         """Hold n + v to the sum over the lanes."""
         seen = np.array([1.0, 0.0, 1.0])
-        doubt = READING + count.beyond + count.hidden
-        expected = seen @ self._cover @ seen + doubt
+        reading = self._strain * (READING + count.crossed.queued)
+        expected = seen @ self._cover @ seen + reading
         gain = self._cover @ seen / expected
-        surprise = count.believed - count.beyond - seen @ self._mean
+        surprise = count.believed - count.crossed.beyond - seen @ self._mean
         self._mean += gain * surprise
-        # Where counts and lanes contradict each other for minutes, the lanes are doubted: counts drift, but slowly.
-        self._strain += STRAIN_GAIN * (surprise**2 / expected - self._strain)
+        # All variances are as many times what they are assumed to be as surprises are greater than they should be.
+        self._strain += STRAIN_GAIN * (surprise**2 / expected - 1.0) * self._strain
+        self._strain = min(max(self._strain, LEAST_STRAIN), MOST_STRAIN)
         left = np.eye(3) - np.outer(gain, seen)
-        self._cover[:] = left @ self._cover @ left.T + doubt * np.outer(gain, gain)
+        self._cover[:] = left @ self._cover @ left.T + reading * np.outer(gain, gain)

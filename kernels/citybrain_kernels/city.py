@@ -19,8 +19,31 @@ Bools = NDArray[np.bool_]
 
 DOUBLE_GAP = 0.45
 """A pulse that begins so soon after the last one ended is the same vehicle [s]: drivers keep more than this."""
+MINUTE_S = 60.0
 LEAST_LEFT = 1.0
 """With fewer vehicles than this leaving in a window, the first one that still stands speaks instead [veh]."""
+
+
+class Pulses(NamedTuple):
+    """What loops have felt in this minute; kernels write into it.
+
+    Attributes
+    ----------
+    last_off : [X] when the last pulse ended [s]. open : [X] a vehicle has reached the loop and not left it.
+    reached, left : [X] vehicles. since_reached, since_left : [X] sum of the time from then to the minute's end [s].
+    before : [X] time that those who reached it were on the way to it in this minute [s].
+    after, later : [X] time that those who left it are on the way from it in this minute and afterwards [s].
+    """
+
+    last_off: Floats
+    open: Bools
+    reached: Floats
+    left: Floats
+    since_reached: Floats
+    since_left: Floats
+    before: Floats
+    after: Floats
+    later: Floats
 
 
 class Bin(NamedTuple):
@@ -53,25 +76,42 @@ class Ring(NamedTuple):
 
 
 @kernel
-def count_pulses(sensor: Ints, time: Floats, on: Bools, counts: Bools, last_off: Floats, out: Floats) -> None:
-    """Count the vehicles that reach loops; a second pulse within ``DOUBLE_GAP`` is the same vehicle.
+def count_pulses(
+    begin: float, sensor: Ints, time: Floats, on: Bools, counts: Bools, before: Floats, after: Floats, pulses: Pulses
+) -> None:
+    """Count vehicles that reach loops and leave them; a second pulse within ``DOUBLE_GAP`` is the same vehicle.
+
+    Who reaches a loop has been on the way to it since the minute began or since he came; who leaves it will be on the
+    way from it until the minute ends, or until he is gone.
 
     Parameters
     ----------
-    sensor, time, on : [N] events, sorted by sensor, time [s], on. counts : [X] the sensor is a counter.
-    last_off : [X] when its last pulse ended [s], updated; an event repeated or older than that counts nothing.
-    out : [X] vehicles, added to.
+    begin : of the minute [s]. sensor, time, on : [N] events, sorted by sensor, time [s], on.
+    counts : [X] the sensor is a counter. before, after : [X] time on the way to it and from it [s].
+    pulses : updated; an event repeated or older than the end of the last pulse counts nothing.
     """
+    end = begin + MINUTE_S
     for n in range(len(sensor)):
         x, t = sensor[n], time[n]
         if not counts[x]:
             continue
         repeated = n > 0 and sensor[n - 1] == x and time[n - 1] == t and on[n - 1] == on[n]
         if on[n]:
-            if t >= last_off[x] + DOUBLE_GAP and not repeated:
-                out[x] += 1.0
-        elif t > last_off[x]:
-            last_off[x] = t
+            if t >= pulses.last_off[x] + DOUBLE_GAP and not repeated:
+                pulses.reached[x] += 1.0
+                pulses.since_reached[x] += min(MINUTE_S, max(0.0, end - t))
+                pulses.before[x] += min(before[x], max(0.0, t - begin))
+                pulses.open[x] = True
+        elif t > pulses.last_off[x]:
+            pulses.last_off[x] = t
+            if pulses.open[x]:
+                pulses.open[x] = False
+                pulses.left[x] += 1.0
+                rest = min(MINUTE_S, max(0.0, end - t))
+                pulses.since_left[x] += rest
+                now = min(after[x], rest)
+                pulses.after[x] += now
+                pulses.later[x] += after[x] - now
 
 
 @kernel

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 DOUBLE_GAP = 0.45
 
 
-def count_pulses(events: list[tuple[int, float, bool]], counts: list[bool], last_off: list[float]) -> list[float]:
-    """Vehicles per loop; events sorted by loop, time, on. ``last_off`` is kept up."""
-    vehicles = [0.0] * len(counts)
-    for x, t, on in dict.fromkeys(events):
-        if not counts[x]:
-            continue
-        if on and t - last_off[x] >= DOUBLE_GAP:
-            vehicles[x] += 1.0
-        if not on:
-            last_off[x] = max(last_off[x], t)
-    return vehicles
+@dataclass
+class Loop:
+    """One loop over one minute that began at ``begin``."""
+
+    begin: float
+    way_to: float
+    way_from: float
+    last_off: float = -math.inf
+    open: bool = False
+    reached: float = 0.0
+    left: float = 0.0
+    since_reached: float = 0.0
+    since_left: float = 0.0
+    before: float = 0.0
+    after: float = 0.0
+    later: float = 0.0
+
+    def feel(self, events: list[tuple[float, bool]]) -> None:
+        """Take in events sorted by time, then on."""
+        for t, on in dict.fromkeys(events):
+            if on and t - self.last_off >= DOUBLE_GAP:
+                self.reached += 1.0
+                self.since_reached += self._rest(t)
+                self.before += max(0.0, t - max(self.begin, t - self.way_to))
+                self.open = True
+            if not on and t > self.last_off:
+                self.last_off = t
+                if self.open:
+                    self.left += 1.0
+                    self.since_left += self._rest(t)
+                    now = min(self.way_from, self._rest(t))
+                    self.after += now
+                    self.later += self.way_from - now
+                self.open = False
+
+    def _rest(self, t: float) -> float:
+        """Part of the minute that comes after a time [s]."""
+        return self.begin + 60.0 - min(max(t, self.begin), self.begin + 60.0)
 
 
 @dataclass

@@ -1,0 +1,140 @@
+"""Who crosses the network's edge, and who is between the edge and the loops that count there.
+
+May import network, observations, state and the kernels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from citybrain.city.boundary import leaving_share
+from citybrain.units import JAM_SPACING, TENTHS_PER_SECOND
+from citybrain_kernels.city import MINUTE_S, Pulses, count_pulses
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from citybrain.city.boundary import Boundary
+    from citybrain.observations import ObservationBatch, SensorTable
+    from citybrain.state import TrafficState
+
+FLOW_MINUTES = 5
+"""Memory of the flows over loops, as the estimator's of its lanes [min]."""
+
+
+class Crossings(NamedTuple):
+    """A minute at the network's edge, all loops together.
+
+    Attributes
+    ----------
+    entered, left : vehicles counted [veh].
+    soon : what the mean over this minute has of the change between its begin and its end, ``entered`` less ``left``:
+        each vehicle counts from when it was counted on [veh].
+    unsure : variance of ``left``: who takes which way over lanes that lead out and on [veh2].
+    beyond : mean of those between edge and loops [veh]; of these
+    queued : in queues beyond the loops, as the lanes' estimates have it, and
+    unfelt : variance of those who have come and not reached a loop yet [veh2].
+    news : what the lanes' estimates lack: they expected the usual flow before loops, others came [veh].
+    """
+
+    entered: float
+    left: float
+    soon: float
+    unsure: float
+    beyond: float
+    queued: float
+    unfelt: float
+    news: float
+
+
+class Edge:
+    """Watches the loops at the network's edge. Index letters: x sensors, l lanes.
+
+    Parameters
+    ----------
+    boundary, sensors : the street's.
+
+    Attributes
+    ----------
+    blind : share of the lanes at the edge that no loop counts.
+    """
+
+    def __init__(self, boundary: Boundary, sensors: SensorTable) -> None:
+        self._boundary = boundary
+        self.blind = boundary.blind
+        n_x = len(sensors.sensor_id)
+        zeros = [np.zeros(n_x) for _ in Pulses._fields[2:]]
+        self._pulses = Pulses(np.full(n_x, -np.inf), np.zeros(n_x, dtype=np.bool_), *zeros)
+        self._enters = np.flatnonzero(self._boundary.enters)
+        self._lane = sensors.lane[self._enters]
+        self._reach = sensors.distance[self._enters]
+        self._before = np.unique(self._boundary.before_lane)
+        self._before.flags.writeable = self._enters.flags.writeable = self._lane.flags.writeable = (
+            self._reach.flags.writeable
+        ) = False
+        self._flow = np.zeros(len(self._enters))
+        self._queued = np.zeros(len(self._enters))
+        self._queued_before = 0.0
+        self._minutes = 0
+        self._begin = -1.0
+
+    def watch(self, seconds: float, batch: ObservationBatch, state: TrafficState) -> None:
+        """See one tick, ``seconds`` after the one before."""
+        if self._begin < 0.0:
+            self._begin = batch.time / TENTHS_PER_SECOND
+        order = np.lexsort((batch.loop_on, batch.loop_time, batch.loop_sensor))
+        edge = self._boundary
+        count_pulses(
+            self._begin,
+            batch.loop_sensor[order],
+            batch.loop_time[order],
+            batch.loop_on[order],
+            edge.counts,
+            edge.enter_s,
+            edge.leave_s,
+            self._pulses,
+        )
+        tail = state.back_of_queue[self._lane] - self._reach
+        self._queued += seconds * np.maximum(tail, 0.0) / JAM_SPACING
+        self._queued_before += seconds * float(state.queue[self._before].sum(dtype=np.float64))
+
+    def minute(self, seconds: float, time: int, turn_share: NDArray[np.float32]) -> Crossings:
+        """Close a minute that had so many seconds and ends at ``time`` [tenths of a second]."""
+        edge, felt, x = self._boundary, self._pulses, self._enters
+        share = leaving_share(edge, turn_share)
+        way = edge.enter_s[x]
+        gain = 1.0 / min(FLOW_MINUTES, self._minutes + 1)
+        usual = self._flow.copy()
+        self._flow += gain * (felt.reached[x] / seconds - self._flow)
+        # Whoever came a seconds ago and is still on the way has been there for a seconds of this minute.
+        lately = np.minimum(way, MINUTE_S)
+        coming = self._flow * (0.5 * lately**2 + (way - lately) * MINUTE_S)
+        expected = 0.5 * (usual + self._flow) * way if self._minutes else self._flow * way
+        # Who crosses a loop out of a queue has been on the way for longer than that.
+        news = np.where(self._queued > 0.0, 0.0, (felt.before[x] + coming) / seconds - expected)
+        after = felt.after * share
+        per_minute = MINUTE_S / seconds
+        queued = (float(self._queued.sum()) + self._queued_before) / seconds
+        found = Crossings(
+            entered=per_minute * float(felt.reached[x].sum()),
+            left=per_minute * float((felt.left * share).sum()),
+            soon=float(felt.since_reached[x].sum() - (felt.since_left * share).sum()) / seconds,
+            unsure=per_minute * float((felt.left * share * (1.0 - share)).sum()),
+            beyond=float((expected + news).sum() + after.sum() / seconds) + queued,
+            queued=queued,
+            unfelt=float((self._flow * lately**3).sum()) / (3.0 * MINUTE_S**2),
+            news=float(news.sum()),
+        )
+        self._close(time)
+        return found
+
+    def _close(self, time: int) -> None:
+        felt = self._pulses
+        felt.after[:] = felt.later
+        for sums in (*felt[2:6], felt.before, felt.later, self._queued):
+            sums[:] = 0.0
+        self._queued_before = 0.0
+        self._begin = time / TENTHS_PER_SECOND
+        self._minutes += 1
