@@ -186,18 +186,17 @@ def test_the_interval_grows_with_blindness_with_doubt_and_with_hidden_queues() -
     assert run_of_minutes(0.0, 20.0, hidden=5.0).estimate == pytest.approx(205.0, abs=0.01)
 
 
-@pytest.mark.parametrize("drift", [0.0, 0.4, -0.4])
-def test_the_interval_covers_the_truth_where_counts_drift(drift: float) -> None:
-    rng = generator(3, f"drift {drift}")
-    unseen, covered, errors = 20.0, [], []
-    for _ in range(40):
+def test_the_interval_covers_the_truth_where_counts_drift_and_lanes_err() -> None:
+    rng, unseen = generator(3, "drift"), 20.0
+    covered, errors = [], []
+    for _ in range(200):
         lasting = rng.normal(0.0, np.sqrt(unseen + (COMMON_SHARE * unseen) ** 2))
-        filtered, there, passing = VehiclesInNetwork(), 100.0, 0.0
-        for k in range(60):
+        drift = rng.normal(0.0, 0.3)
+        filtered, there, passing, before = VehiclesInNetwork(), 100.0, 0.0, 0.0
+        for k in range(30):
             entered, left = rng.poisson(20.0, 2)
-            rate = drift if k else 0.0
-            # The mean of a minute through which they come evenly, from the mean of the last one.
-            there += (0.5 * (before + entered - left) if k else 0.0) + rate
+            # They come evenly: half of them count for this minute's mean, the others for the next one's.
+            there += 0.5 * (before + entered - left) + drift if k else 0.0
             before = float(entered - left)
             passing = ERROR_MEMORY * passing + rng.normal(0.0, np.sqrt((1.0 - ERROR_MEMORY**2) * unseen))
             told = [float(n + rng.normal(0.0, np.sqrt(COUNT_DOUBT * n))) for n in (entered, left)]
@@ -205,10 +204,9 @@ def test_the_interval_covers_the_truth_where_counts_drift(drift: float) -> None:
             low, high = filtered.interval
             covered.append(low <= there <= high)
             errors.append(filtered.estimate - there - lasting)
-    assert 0.93 <= np.mean(covered) <= 0.99
-    # What passes is removed, and the drift with it.
-    assert np.std(errors[20:]) < 0.8 * np.sqrt(unseen)
-    assert abs(np.mean(errors)) < 1.5
+    assert 0.93 <= np.mean(covered) <= 0.97
+    assert abs(np.mean(errors)) < 1.0
+    assert np.std(errors) < np.sqrt(unseen)
 
 
 def test_indices() -> None:

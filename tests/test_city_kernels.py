@@ -53,9 +53,7 @@ def test_pulses_are_counted_as_the_twin_counts_them(events: list[tuple[int, floa
 
 def test_a_second_axle_and_a_repeated_row_count_nothing() -> None:
     felt = blank()
-    feel(
-        [(0, 1.0, True), (0, 1.0, True), (0, 1.4, False), (0, 1.6, True), (0, 1.7, False), (0, 3.0, True)], 0.0, felt
-    )
+    feel([(0, 1.0, True), (0, 1.0, True), (0, 1.4, False), (0, 1.6, True), (0, 1.7, False), (0, 3.0, True)], 0.0, felt)
     assert felt.reached.tolist() == [2.0, 0.0, 0.0]
     assert felt.left.tolist() == [1.0, 0.0, 0.0]
 

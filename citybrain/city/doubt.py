@@ -78,11 +78,10 @@ class Doubt:
         most = np.minimum(MOST_GROWTH * state.flow * self._hidden_s, room)
         return Hidden(LIKELY * float(most.sum()), SCATTER * float(np.square(most).sum()))
 
-    def _with_before(self, values: NDArray[np.floating]) -> FloatArray:
+    def _with_before(self, values: NDArray[np.float32] | FloatArray) -> FloatArray:
         """Add to values [L] of lanes those of the lanes that lead to them from the network's edge."""
         before = np.bincount(self._begins, weights=self._part * values[self._before], minlength=len(values))
-        total: FloatArray = values + before
-        return total
+        return values.astype(np.float64) + before
 
 
 def _sight(network: Network, sensors: SensorTable) -> FloatArray:

@@ -71,9 +71,8 @@ class Edge:
         self._lane = sensors.lane[self._enters]
         self._reach = sensors.distance[self._enters]
         self._before = np.unique(self._boundary.before_lane)
-        self._before.flags.writeable = self._enters.flags.writeable = self._lane.flags.writeable = (
-            self._reach.flags.writeable
-        ) = False
+        for fixed in (self._enters, self._lane, self._reach, self._before):
+            fixed.flags.writeable = False
         self._flow = np.zeros(len(self._enters))
         self._queued = np.zeros(len(self._enters))
         self._queued_before = 0.0
