@@ -259,6 +259,17 @@ def test_a_constant_stays_and_a_ramp_goes_on() -> None:
     assert (ramp.ahead[:, 0] + ramp.half_width[:, 0] >= 59.0 + np.array(HORIZONS)).all()
 
 
+def test_a_trend_that_does_not_last_is_not_followed() -> None:
+    rng = generator(2, "noise")
+    forecaster, errors, still = Forecaster(1), [], []
+    values = 50.0 + rng.normal(0.0, 5.0, 200)
+    for k, value in enumerate(values[:-15]):
+        forecaster.minute(k, np.array([value]))
+        errors.append(forecaster.ahead[1, 0] - values[k + 15])
+        still.append(value - values[k + 15])
+    assert np.std(errors[30:]) < 0.95 * np.std(still[30:])
+
+
 def test_yesterday_foretells_todays_peak() -> None:
     def day(k: int) -> float:
         return 100.0 + 80.0 * float(np.exp(-(((k - 90) / 20.0) ** 2)))

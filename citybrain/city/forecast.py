@@ -1,8 +1,9 @@
 """A short forecast of many series at once: damped trend, and earlier days where there are any. Pure arithmetic.
 
-Without history: Holt's linear trend, damped (Gardner and McKenzie 1985, Forecasting trends in time series, Management
-Science 31(10), 1237-1246). With history: the mean of earlier days at that time, plus today's departure from it, which
-fades. Intervals come from the forecast's own errors so far.
+Without history: the smoothed level, and where that has foretold better so far, Holt's linear trend, damped (Gardner and
+McKenzie 1985, Forecasting trends in time series, Management Science 31(10), 1237-1246). With history: the mean of
+earlier days at that time, plus today's departure from it, which fades. Intervals come from the forecast's own errors so
+far.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 HORIZONS = (5, 15, 30)
 """Minutes ahead."""
 LEVEL_GAIN, TREND_GAIN, DAMPING = 0.6, 0.2, 0.7
+PROVEN = 0.8
+"""A trend is followed while its square errors so far are less than this share of those of the level alone."""
 SLOT_MIN = 5
 """Minutes of a slot of the day."""
 SLOTS = 24 * 60 // SLOT_MIN
@@ -83,9 +86,10 @@ class Forecaster:
         self._trend = np.zeros(size)
         self._last = np.zeros(size)
         self._minutes = 0
-        self._kept = np.zeros((sum(HORIZONS), size), dtype=np.float32)
+        # Told, by the level alone, by the trend.
+        self._kept = np.zeros((3, sum(HORIZONS), size), dtype=np.float32)
         self._step = np.zeros(size)
-        self._error = np.zeros((len(HORIZONS), size))
+        self._error = np.zeros((3, len(HORIZONS), size))
         self.ahead = np.zeros((len(HORIZONS), size))
         """[H, S] forecasts made in the last minute."""
 
@@ -99,10 +103,11 @@ class Forecaster:
             drift = DAMPING * self._trend
             self._level[:] = LEVEL_GAIN * value + (1.0 - LEVEL_GAIN) * (before + drift)
             self._trend[:] = TREND_GAIN * (self._level - before) + (1.0 - TREND_GAIN) * drift
-        self._look_ahead(minute)
+        trends = self._trends()
+        self._look_ahead(minute, trends)
         base = 0
         for k, horizon in enumerate(HORIZONS):
-            self._kept[base + self._minutes % horizon] = self.ahead[k]
+            self._kept[:, base + self._minutes % horizon] = self.ahead[k], self._level, trends[k]
             base += horizon
         self._last[:] = value
         self._minutes += 1
@@ -113,7 +118,7 @@ class Forecaster:
         widths = np.empty_like(self.ahead)
         for k, horizon in enumerate(HORIZONS):
             known = self._minutes - 1 - horizon
-            widths[k] = NORMAL_95 * np.sqrt(self._error[k] if known >= FEW else horizon * self._step)
+            widths[k] = NORMAL_95 * np.sqrt(self._error[0, k] if known >= FEW else horizon * self._step)
         return widths
 
     def _judge(self, value: FloatArray) -> None:
@@ -126,14 +131,22 @@ class Forecaster:
             known = self._minutes - horizon
             if known >= 0:
                 gain = max(ERROR_GAIN, 1.0 / (known + 1))
-                error = value - self._kept[base + self._minutes % horizon]
-                self._error[k] += gain * (error**2 - self._error[k])
+                error = value - self._kept[:, base + self._minutes % horizon]
+                self._error[:, k] += gain * (error**2 - self._error[:, k])
             base += horizon
 
-    def _look_ahead(self, minute: int) -> None:
+    def _trends(self) -> FloatArray:
+        """[H, S] what the damped trend foretells."""
+        horizon = np.array(HORIZONS)[:, np.newaxis]
+        reach = DAMPING * (1.0 - DAMPING**horizon) / (1.0 - DAMPING)
+        trends: FloatArray = self._level + reach * self._trend
+        return trends
+
+    def _look_ahead(self, minute: int, trends: FloatArray) -> None:
         for k, horizon in enumerate(HORIZONS):
-            reach = DAMPING * (1.0 - DAMPING**horizon) / (1.0 - DAMPING)
-            self.ahead[k] = self._level + reach * self._trend
+            proven = self._minutes - horizon >= FEW
+            follow = proven & (self._error[2, k] < PROVEN * self._error[1, k])
+            self.ahead[k] = np.where(follow, trends[k], self._level)
         if self._history is not None:
             n = self._history.mean.shape[1]
             usual = self._history.at(minute)
