@@ -167,7 +167,7 @@ def estimate(run: Run, layout: str) -> Told:
             )
         )
         if batch.time / 10 <= run.begin + LEARNING:
-            share = state.turn_share
+            share = state.counted_share
     vehicles, queue, back, blocked, arrivals, inside = (np.array(column) for column in zip(*told, strict=True))
     return Told(
         vehicles=vehicles.astype(np.float64),

@@ -94,6 +94,7 @@ def make_turns(network: Network, sensors: SensorTable) -> Turns:
         told=np.zeros(n_m),
         before=np.zeros(n_m),
         until=np.full(n_m, LONG_AGO),
+        share=np.zeros(n_m),
     )
 
 

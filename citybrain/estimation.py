@@ -133,6 +133,7 @@ class LaneEstimator:
         return TrafficState(
             time=batch.time,
             turn_share=share,
+            counted_share=self._memory.turns.share.astype(np.float32),
             blocked=totals.blocked,
             arrivals=totals.arrivals,
             **lanes,

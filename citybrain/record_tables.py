@@ -148,7 +148,8 @@ ENGINE_TABLES: dict[str, Table] = {
             _TIME,
             Column("from_lane", NAME, "", "lane that the movement leaves"),
             Column("to_lane", NAME, "", "lane that it enters"),
-            Column("share", pa.float32(), "0 to 1", "share of the lane's departures that take it"),
+            Column("share", pa.float32(), "0 to 1", "share of the lane's departures that take it, as inferred"),
+            Column("counted", pa.float32(), "0 to 1", "the same as cameras counted it; where none did, as inferred"),
         ),
     ),
     "city": Table(

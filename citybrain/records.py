@@ -174,6 +174,7 @@ class Recorder:
                     self._named("lane", self._from_lane),
                     self._named("lane", self._to_lane),
                     state.turn_share[self._signalised],
+                    state.counted_share[self._signalised],
                 )
 
     def _write_wishes(self, wishes: Sequence[Wish]) -> None:

@@ -34,7 +34,8 @@ class TrafficState:
     head_wait : [A] seconds that the first queued vehicle has stood; 0 without a queue.
     blocked : [A] green, queued and not discharging: something beyond the stop line holds it.
     discharge : [A] saturation headway believed for the lane [s/veh].
-    turn_share : [M] share of the lane's departures that take this movement; sums to 1 over a lane.
+    turn_share : [M] share of the lane's departures that take this movement, as inferred from flows beyond; sums to 1
+        over a lane. The flow model and the controllers go by it.
     confidence : [L] 0 (nothing known) to 1.
     age : [L] seconds since the last evidence about the lane.
     back_vehicles : [L] vehicles from the lane's end to the last queued one; those that move again count too [veh].
@@ -43,7 +44,8 @@ class TrafficState:
     effective_discharge : [M] what the movement lets go per second of green with a queue, foes and full roads beyond
         included [veh/s].
     effective_confidence, effective_age : [M] of it.
-    turn_confidence, turn_age : [M] of ``turn_share``; confidence is 1 where a lane has only one movement.
+    counted_share : [M] the same share as cameras counted it over about 15 minutes; where none did, ``turn_share``.
+    turn_confidence, turn_age : [M] of ``counted_share``; confidence is 1 where a lane has only one movement.
 
     What follows ``age`` is empty in states that no estimator made. Ages of what was never measured are very great.
     """
@@ -70,5 +72,6 @@ class TrafficState:
     effective_discharge: NDArray[np.float32] = field(default_factory=_untold)
     effective_confidence: NDArray[np.float32] = field(default_factory=_untold)
     effective_age: NDArray[np.float32] = field(default_factory=_untold)
+    counted_share: NDArray[np.float32] = field(default_factory=_untold)
     turn_confidence: NDArray[np.float32] = field(default_factory=_untold)
     turn_age: NDArray[np.float32] = field(default_factory=_untold)

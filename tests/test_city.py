@@ -116,7 +116,7 @@ def drive(edge: Edge, begin: int, end: int, comers: list[float]) -> Crossings:
     for second in range(begin + 1, end + 1):
         events = [(x, t + late, on) for t in comers for x, late in ((0, 0.0), (1, 6.0)) for on in (True, False)]
         events = [(x, t + 0.3 * (not on), on) for x, t, on in events if second - 1 <= t + 0.3 * (not on) < second]
-        now = replace(state(10 * second, [0.0] * 4, [0.0] * 4), turn_share=np.ones(2, np.float32))
+        now = replace(state(10 * second, [0.0] * 4, [0.0] * 4), counted_share=np.ones(2, np.float32))
         edge.watch(1.0, batch(10 * second, *events), now)
     return edge.minute(float(end - begin), 10 * end, np.ones(2, np.float32))
 
@@ -303,6 +303,7 @@ def state(time: int, vehicles: list[float], flow: list[float], **other: list[flo
         blocked=np.zeros(2, np.bool_),
         discharge=np.full(2, 2.0, np.float32),
         turn_share=np.ones(3, np.float32),
+        counted_share=np.ones(3, np.float32),
         **{name: np.array(values, np.float32) for name, values in lanes.items()},
     )
 
@@ -421,7 +422,7 @@ def test_no_street_is_too_small() -> None:
     observer = CityObserver(network, small_sensors(), districts)
     found = None
     for second in range(121):
-        now = replace(state(10 * second, [1.0] * 4, [0.1] * 4), turn_share=np.ones(2, np.float32))
+        now = replace(state(10 * second, [1.0] * 4, [0.1] * 4), counted_share=np.ones(2, np.float32))
         found = observer.see(batch(10 * second), now) or found
     assert found is not None
     assert len(found.links.travel_time) == 0

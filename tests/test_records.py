@@ -37,6 +37,7 @@ def random_state(time: int, rng: np.random.Generator) -> TrafficState:
         blocked=rng.random(2) < 0.5,
         discharge=some(2),
         turn_share=some(2),
+        counted_share=some(2),
         confidence=some(4),
         age=some(4),
     )

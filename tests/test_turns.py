@@ -46,7 +46,11 @@ def fork() -> tuple[Layout, Belief, kernel.Turns]:
     belief = cells.make_belief(network, cells.make_layout(network, small_signals()))
     belief = belief._replace(share=np.array([0.5, 0.25, 0.25]), turn_seen=np.zeros(3))
     turns = make_turns(network, sensors)._replace(
-        road=np.array([EAST, EAST, SOUTH], np.int32), told=np.zeros(3), before=np.zeros(3), until=np.full(3, -1e9)
+        road=np.array([EAST, EAST, SOUTH], np.int32),
+        told=np.zeros(3),
+        before=np.zeros(3),
+        until=np.full(3, -1e9),
+        share=np.zeros(3),
     )
     return layout, belief, turns
 
@@ -75,38 +79,39 @@ def take(
 @given(ticks=st.lists(st.tuples(st.integers(1, 120), ROWS), min_size=1, max_size=6))
 def test_kernel_does_what_its_twin_does(ticks: list[tuple[int, Any]]) -> None:
     world, lane, now = fork(), Lane([EAST, EAST, SOUTH], [0.5, 0.25, 0.25]), 1000
-    _, belief, _ = world
+    _, belief, turns = world
     for steps, drawn in ticks:
         now += steps
         rows = [(road, now - back - span, now - back, vehicles) for road, back, span, vehicles in drawn]
         take(now, steps, world, rows)
         lane.tick(now, steps, rows)
-        np.testing.assert_allclose(belief.share, lane.share, rtol=1e-12)
+        np.testing.assert_allclose(turns.share, lane.counted, rtol=1e-12)
+        assert belief.share.tolist() == lane.share
         assert belief.turn_time[NORTH_LANE] == lane.time
         assert belief.turn_seen.tolist() == pytest.approx([0.0 if lane.seen is None else lane.seen] * 3)
-        assert belief.share.sum() == pytest.approx(1.0)
+        assert turns.share.sum() == pytest.approx(1.0)
 
 
 def test_shares_become_those_counted_and_follow_a_change_in_a_quarter_of_an_hour() -> None:
     world = fork()
-    _, belief, _ = world
+    _, _, turns = world
     for now in range(60, 960, 60):
         take(now, 60, world, [(EAST, now - 60, now, 2.0), (SOUTH, now - 60, now, 6.0)])
-    assert belief.share[2] == pytest.approx(0.75, abs=0.02)
-    assert belief.share[0] == pytest.approx(2 * belief.share[1]), "lanes of a road share as they did"
+    assert turns.share[2] == pytest.approx(0.75, abs=0.02)
+    assert turns.share[0] == pytest.approx(2 * turns.share[1]), "lanes of a road share as they did"
     for now in range(960, 1860, 60):
         take(now, 60, world, [(EAST, now - 60, now, 8.0)])
-    assert belief.share[2] == pytest.approx(0.75 / (1.0 + math.e), abs=0.01)
+    assert turns.share[2] == pytest.approx(0.75 / (1.0 + math.e), abs=0.01)
 
 
 def test_an_interval_counts_once() -> None:
     world = fork()
-    _, belief, turns = world
+    _, _, turns = world
     row = (SOUTH, 0.0, 60.0, 6.0)
     take(61, 1, world, [row])
-    shares = belief.share.tolist()
+    shares = turns.share.tolist()
     take(61, 0, world, [row, (SOUTH, 30.0, 90.0, 9.0)])
-    assert belief.share.tolist() == shares
+    assert turns.share.tolist() == shares
     take(121, 0, world, [(SOUTH, 60.0, 120.0, 6.0)])
     assert turns.told[2] == pytest.approx(12.0)
 
@@ -161,12 +166,13 @@ def test_cameras_of_both_kinds_teach_shares_and_how_well_they_are_known(sensor: 
     for time in range(0, 6000, 10):
         state = one.update(told(time, sensor, EAST, 9.0) if time % 600 == 0 else nothing_at(time), lamps(time))
         plain = other.update(nothing_at(time), lamps(time))
-    assert plain.turn_share[1] < 0.6
+    assert plain.counted_share[1] < 0.6
     assert plain.turn_confidence[1] < 0.2
-    assert state.turn_share[1] > 0.95
+    assert state.counted_share[1] > 0.95
     assert state.turn_confidence[1] > 0.7
     assert state.turn_age[1] == pytest.approx(59)
-    for name in ("vehicles", "queue", "confidence", "flow", "turn_share"):
+    assert state.turn_share.tolist() == plain.turn_share.tolist(), "the flow model goes by what it inferred"
+    for name in ("vehicles", "queue", "confidence", "flow", "counted_share"):
         lane_of_others = slice(0, 1)
         np.testing.assert_array_equal(getattr(state, name)[lane_of_others], getattr(plain, name)[lane_of_others])
 
@@ -180,8 +186,8 @@ def test_loops_are_no_cameras_and_cameras_that_are_not_trusted_teach_nothing() -
         rows = told(time, 1, EAST, 9.0) if time % 600 == 0 else nothing_at(time)
         doubted = sick.update(rows, lamps(time), trust=trust)
         without = plain.update(nothing_at(time), lamps(time), trust=trust)
-        assert doubted.turn_share.tolist() == without.turn_share.tolist()
-    assert state.turn_share[1] < 0.6
+        assert doubted.counted_share.tolist() == without.counted_share.tolist()
+    assert state.counted_share[1] < 0.6
 
 
 def test_a_lane_lost_from_sight_is_not_heeded() -> None:
@@ -203,4 +209,4 @@ def test_roads_that_the_lane_does_not_lead_to_teach_nothing() -> None:
     one, plain = estimator(), estimator()
     for time in range(0, 1300, 10):
         state = one.update(told(time, 1, 99, 9.0) if time % 600 == 0 else nothing_at(time), lamps(time))
-        assert state.turn_share.tolist() == plain.update(nothing_at(time), lamps(time)).turn_share.tolist()
+        assert state.counted_share.tolist() == plain.update(nothing_at(time), lamps(time)).counted_share.tolist()

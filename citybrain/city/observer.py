@@ -114,7 +114,7 @@ class CityObserver:
     def _minute(self, state: TrafficState) -> CityFigures:
         """Close a minute."""
         seconds = self._seconds
-        crossed = self._edge.minute(seconds, self._time, state.turn_share)
+        crossed = self._edge.minute(seconds, self._time, state.counted_share)
         believed = (float(self._road_sum.sum()) + self._crossing) / seconds
         self._vehicles.minute(
             Count(

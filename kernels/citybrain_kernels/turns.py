@@ -1,4 +1,4 @@
-"""Turning movement counts teach the turning shares of lanes: how many went to which road, with slow forgetting.
+"""Turning movement counts: the shares of lanes' vehicles that went to each road, with slow forgetting.
 
 Counts of the roads that a lane's vehicles took are a multinomial sample; with a Dirichlet prior around what was
 believed before, the shares are believed to be the mean of the posterior (Gelman et al., Bayesian Data Analysis, 3.4).
@@ -37,6 +37,7 @@ class Turns(NamedTuple):
     road : [M] road that the movement leads to.
     told : [M] vehicles counted to that road, fading; kept at the lane's first movement to it, 0 at others.
     before : [M] share believed before the lane's first count. until : [M] end of the last interval taken in [s].
+    share : [M] share of the lane's departures that take the movement: as counted, where anything was.
     """
 
     cover_ptr: Ints
@@ -46,6 +47,7 @@ class Turns(NamedTuple):
     told: Floats
     before: Floats
     until: Floats
+    share: Floats
 
 
 @kernel
@@ -62,13 +64,13 @@ def take_turns(
     turns: Turns,
     belief: Belief,
 ) -> None:
-    """Take in turning counts; shares of lanes that have any follow from them, those of others stay as they are.
+    """Take in turning counts; ``turns.share`` of lanes that have any follows from them, that of others is inferred.
 
     Parameters
     ----------
     now : [s]. steps : seconds since the last call.
     turn_* : [R] sensor, lane, road, begin and end of the interval [s], veh; sorted by sensor, lane, road, end, begin.
-    belief : ``share``, ``turn_seen`` [veh] and ``turn_time`` [s] of counted lanes are updated.
+    belief : ``turn_seen`` [veh] and ``turn_time`` [s] of counted lanes are updated; ``share`` stays as it was inferred.
     """
     kept = np.exp(-steps / TURN_MEMORY)
     for m in range(len(turns.told)):
@@ -93,6 +95,9 @@ def take_turns(
         seen = _told_of(l, layout, turns)
         if seen >= LEAST_TOLD:
             _believe(l, seen, layout, turns, belief)
+            continue
+        for m in range(layout.move_ptr[l], layout.move_ptr[l + 1]):
+            turns.share[m] = belief.share[m]
 
 
 @kernel
@@ -133,5 +138,5 @@ def _believe(l: int, seen: float, layout: Layout, turns: Turns, belief: Belief) 
                 road_before += turns.before[k]
                 road_told += turns.told[k]
         part = turns.before[m] / road_before
-        belief.share[m] = part * (PRIOR_WEIGHT * road_before + road_told) / (PRIOR_WEIGHT + seen)
+        turns.share[m] = part * (PRIOR_WEIGHT * road_before + road_told) / (PRIOR_WEIGHT + seen)
         belief.turn_seen[m] = seen

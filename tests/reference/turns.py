@@ -11,10 +11,11 @@ from citybrain_kernels.counts import CLOCK_SKEW, LONGEST, MOST_PER_SECOND, OLDES
 
 @dataclass
 class Lane:
-    """A lane: the road that each of its movements leads to, and the shares believed."""
+    """A lane: the road that each of its movements leads to, and the shares inferred."""
 
     roads: list[int]
     share: list[float]
+    counted: list[float] = field(default_factory=list)
     told: dict[int, float] = field(default_factory=dict)
     until: dict[int, float] = field(default_factory=dict)
     before: list[float] = field(default_factory=list)
@@ -38,10 +39,11 @@ class Lane:
             self.told[road] = self.told.get(road, 0.0) + vehicles
             self.time = max(self.time, end)
         total = sum(self.told.values())
+        self.counted = list(self.share)
         if total < k.LEAST_TOLD:
             return
         self.seen = total
         for m, road in enumerate(self.roads):
             usual = sum(self.before[n] for n, other in enumerate(self.roads) if other == road)
             part = (k.PRIOR_WEIGHT * usual + self.told.get(road, 0.0)) / (k.PRIOR_WEIGHT + total)
-            self.share[m] = part * self.before[m] / usual
+            self.counted[m] = part * self.before[m] / usual
