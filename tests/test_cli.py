@@ -25,6 +25,7 @@ from citybrain_api.libraries import program
 from citybrain_api.options import read_names, read_seeds
 from citybrain_sim.runs import PROTOCOLS, SUMO_CONTROLLERS
 from citybrain_sim.sensor_profiles import sensor_profile_names
+from citybrain_sim.warm_up import COMPILING
 
 NODES = """<nodes>
   <node id="centre" x="0" y="0" type="traffic_light"/>
@@ -303,7 +304,7 @@ class TestRuns:
         options = ("compare", tiny.config, "--controllers", "fixed,planner", "--seeds", "1")
         first = citybrain(*options, "--json", cwd=tiny.folder)
         assert first.code == 0
-        assert re.fullmatch(r"1 of 2: .*: delay \d+\.\d s\n2 of 2: .*: delay \d+\.\d s\n", first.err)
+        assert re.fullmatch(rf"({COMPILING}\n)?1 of 2: .*: delay \d+\.\d s\n2 of 2: .*: delay \d+\.\d s\n", first.err)
         document = json.loads(first.out)
         assert [run["controller"] for run in document["runs"]] == ["fixed", "planner"]
         assert all(run["loaded"] == 12 for run in document["runs"])
@@ -332,7 +333,6 @@ class TestRuns:
         with subprocess.Popen(
             command,
             cwd=tiny.folder,
-            env=os.environ | {"NUMBA_CACHE_DIR": str(tiny.folder / "cache")},  # so that it meets a compiler at work
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -348,6 +348,25 @@ class TestRuns:
         assert not log.with_name("result.json").exists()
         for table in log.parent.glob("*.parquet"):
             pq.read_schema(table)
+
+    def test_who_stops_the_compiler_is_told_the_same(self, tiny: Scenario) -> None:
+        start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        command = [sys.executable, "-c", f"{start}; from citybrain_api.cli import main; main()"]
+        with subprocess.Popen(
+            [*command, *map(str, fixed(tiny.config))],
+            cwd=tiny.folder,
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tiny.folder / "cache")},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            assert process.stderr is not None
+            first = process.stderr.readline()
+            os.killpg(process.pid, signal.SIGINT)
+            _, rest = process.communicate(timeout=60)
+        assert first == COMPILING + "\n"
+        assert re.fullmatch(r"citybrain: stopped; .* goes on from there\n", rest)
+        assert process.returncode == 130
 
     def test_a_run_ends_with_the_command_that_asked_for_it(self, tiny: Scenario) -> None:
         tiny.write("tiny.sumocfg", CONFIG.format(extra="").replace('<end value="60"/>', '<end value="360000"/>'))

@@ -8,7 +8,6 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -115,13 +114,12 @@ def _scenarios() -> Check:
 
 
 def _cache() -> Check:
-    spec = find_spec("citybrain_kernels")
-    beside = Path(next(iter(spec.submodule_search_locations or ["."])) if spec else ".", "__pycache__")
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or beside)
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or user / "citybrain-engine")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return Check("compiled kernels are kept", "ok", str(folder))
     except OSError as error:
-        remedy = "every start compiles anew (some seconds); set NUMBA_CACHE_DIR to a folder that you may write"
+        remedy = "starts may compile anew, for two minutes each; set NUMBA_CACHE_DIR to a folder that you may write"
         return Check("compiled kernels are kept", "optional", str(error), remedy)

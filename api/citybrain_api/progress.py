@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from citybrain.clock import Stopwatch, stopwatch
 from citybrain_sim.scenarios import find_scenario
+from citybrain_sim.warm_up import COMPILING, cold
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from citybrain_sim.runs import RunSpec
     from citybrain_sim.workers import RunEvent
 
-STARTING = "starting; the first time on a machine, kernels are compiled for about a minute"
+STARTING = "starting"
 Window = tuple[float, float | None]
 """Begin and end of a scenario [s]; the end is None where it lasts until the last vehicle has gone."""
 
@@ -125,6 +126,8 @@ def told(specs: Sequence[RunSpec], failed: list[RunEvent]) -> Iterator[Callable[
         found = find_scenario(scenario)
         return found.begin_s, found.end_s
 
+    if cold() and any(spec.runs_in_engine for spec in specs):
+        typer.echo(COMPILING, err=True)
     done = 0
     with ProgressLines(len(specs), window) as bars:
 

@@ -87,6 +87,7 @@ def _read(folder: Path) -> list[dict[str, Any]]:
 
 def _run(scenario: str, controller: str, seed: int, sensors: str, faults: str | None, out: Path) -> Path:
     """Run a scenario, or find the finished run; tells its folder."""
+    from citybrain_api.progress import told  # noqa: PLC0415 - rich is slow to import
     from citybrain_sim import comparison as room  # noqa: PLC0415 - heavy
     from citybrain_sim.experiment import SENSOR_HEALTH  # noqa: PLC0415 - likewise
     from citybrain_sim.fault_profiles import read_faults  # noqa: PLC0415 - likewise
@@ -96,12 +97,8 @@ def _run(scenario: str, controller: str, seed: int, sensors: str, faults: str | 
     if not specs[0].runs_in_engine:
         raise InputError(f"--controller {controller} is SUMO's own and looks at no sensors; choose one of the engine's")
     failed: list[RunEvent] = []
-
-    def see(event: RunEvent) -> None:
-        if event.failure is not None:
-            failed.append(event)
-
-    room.compare(specs, 1, see, fresh=not (specs[0].folder / SENSOR_HEALTH).exists())
+    with told(specs, failed) as see:
+        room.compare(specs, 1, see, fresh=not (specs[0].folder / SENSOR_HEALTH).exists())
     if failed:
         tell_failures(failed)
         raise typer.Exit(BAD_INPUT if all(event.refused for event in failed) else FAILED)

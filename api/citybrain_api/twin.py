@@ -25,6 +25,7 @@ from citybrain_api.service.server import Served
 from citybrain_api.service.settings import Rate, Scope, ServiceSettings
 from citybrain_api.street import StreetOrder
 from citybrain_sim.scenarios import find_scenario
+from citybrain_sim.warm_up import COMPILING, cold, compile_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,9 @@ def twin_service(
     folder : takes the service's data (``data``), its log (``service.log``) and SUMO's output (``street``).
     """
     site, sensors = read_street(order.scenario, controller, order.sensors, order.profile)
+    if cold():
+        tell(COMPILING)
+        compile_once()
     clock = StreetClock(to_tenths(find_scenario(order.scenario).begin_s))
     folder.mkdir(parents=True, exist_ok=True)
     # In accelerated time a well-behaved client asks more often than any street's would.

@@ -22,6 +22,7 @@ from citybrain.errors import CityBrainError, InputError
 from citybrain_sim.code_version import code_version
 from citybrain_sim.experiment import run_one
 from citybrain_sim.runs import RESULT, RunResult, RunSpec
+from citybrain_sim.warm_up import compile_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,7 +41,7 @@ _PRELOADED = (
 )
 _REPORT_EVERY_S = 0.2
 _PATIENCE_S = 5.0
-"""How long a run may take to complete its tables when it is ended [s]; a compiler at work lets nothing else happen."""
+"""How long a run may take to complete its tables when it is ended [s]."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,11 @@ def run_all(specs: Iterable[RunSpec], jobs: int, on_event: Callable[[RunEvent], 
     If ``on_event`` raises or the user interrupts, the processes are ended and the error goes on. The tables of their
     runs are completed, but without a result they count as unfinished; where that takes too long the folder goes.
     """
+    waiting = deque(specs)
+    if any(spec.runs_in_engine for spec in waiting):
+        compile_once()
     context = _context()
     code = code_version()
-    waiting = deque(specs)
     alive: dict[Connection, tuple[RunSpec, BaseProcess]] = {}
     try:
         while waiting or alive:

@@ -21,6 +21,7 @@ from citybrain_sim.bench.job import question
 from citybrain_sim.code_version import code_version
 from citybrain_sim.runs import finished
 from citybrain_sim.site import input_hashes
+from citybrain_sim.warm_up import compile_once
 from citybrain_sim.workers import RunEvent
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def run_on_cluster(address: str, specs: Sequence[RunSpec], on_event: Callable[[R
 
         _check_workers(client, address)
         code = code_version()
+        _compile_on_hosts(client)
         asked = {client.submit(_work, spec, code, pure=False): spec for spec in specs}
         try:
             for future in as_completed(list(asked), loop=client.loop):  # type: ignore[no-untyped-call]  # typed in part
@@ -98,6 +100,14 @@ def _check_workers(client: Client, address: str) -> None:
             f"--cluster {address}: {', '.join(others)} would run other code than this machine; install the same "
             "version of the project, with the same Python, on all"
         )
+
+
+def _compile_on_hosts(client: Client) -> None:
+    """Have one worker of every machine compile, so that the others find it done."""
+    workers = client.run(code_version)
+    one_each = {address.rpartition(":")[0]: address for address in workers}
+    done = [client.submit(compile_once, workers=[worker], pure=False) for worker in one_each.values()]
+    client.gather(done)  # type: ignore[no-untyped-call]  # typed in part
 
 
 def _work(spec: RunSpec, code: str) -> Brought:
