@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -170,6 +171,82 @@ def test_loop_alone_on_its_lane_is_missed_by_the_history_of_the_hour() -> None:
     sick = watch(health, traffic((STOP,)), stuck(STOP_0, on=False))
     assert set(sick) == {"stop_loop:0"}
     assert finding(health, STOP_0).fault == "stuck off"
+
+
+def count_of(x: int, begin: float, end: float) -> dict[str, Any]:
+    """Columns of one interval with half a vehicle a second."""
+    return {
+        "count_sensor": np.array([x], np.int32),
+        "count_lane": np.full(1, -1, np.int32),
+        "count_begin": np.array([begin]),
+        "count_end": np.array([end]),
+        "count_vehicles": np.array([0.5 * (end - begin)], np.float32),
+        "count_occupancy": np.full(1, np.nan, np.float32),
+        "count_queue": np.full(1, np.nan, np.float32),
+    }
+
+
+def mute(x: int) -> Fault:
+    """The sensor never says anything; used from the first second on."""
+    return lambda batch: without_loops(batch, batch.loop_sensor == x)
+
+
+def test_loop_that_never_reported_is_named_once_the_others_have_counted_enough() -> None:
+    health = doctor((STOP,))
+    found = []
+    for batch in traffic((STOP,)):
+        health.examine(mute(1)(batch), street_lamps(batch.time // 10))
+        if batch.time % 6000 == 0:
+            found.append(finding(health, 1))
+    assert [(f.status, f.fault) for f in found[:2]] == [(Status.WELL, None)] * 2, "an empty lane would look the same"
+    assert found[1].reason.startswith("Has reported no vehicle so far")
+    assert (found[-1].status, found[-1].fault, found[-1].trust) == (Status.SUSPECT, "never reported", 1.0)
+    assert re.search(r"counted \d{3} each", found[-1].reason)
+    assert finding(health, 0).status is Status.WELL
+
+
+def test_street_on_which_nobody_reported_anything_makes_nobody_suspect() -> None:
+    health = doctor((STOP,))
+    for time in range(END):
+        health.examine(batch_of(time, [], [], []), street_lamps(time))
+    assert all(f.status is Status.WELL and "no vehicle" in f.reason for f in health.findings())
+
+
+def test_lane_that_its_camera_sees_empty_makes_no_loop_suspect() -> None:
+    health = doctor()
+    for batch in Traffic(lambda lane, _time: 0.12 if lane == 0 else 0.0, END).batches():
+        health.examine(batch, street_lamps(batch.time // 10))
+    assert all(f.status is Status.WELL for f in health.findings())
+
+
+def test_counter_is_not_silent_before_its_first_interval_is_over() -> None:
+    """Intervals last up to five minutes; the first of a counter that reports never is missed after twice as long."""
+    table = replace(street_sensors((STOP,)), kind=np.full(2, SensorKind.COUNT_LOOP, np.uint8))
+    health = SensorHealth(small_network(), small_signals(), table)
+    for time in range(1200):
+        batch = batch_of(time, [], [], [])
+        if time % 300 == 0 and time > 0:
+            batch = replace(batch, **count_of(0, time - 300.0, float(time)))
+        health.examine(batch, street_lamps(time))
+        assert finding(health, 0).status is Status.WELL, time
+    silent = finding(health, 1)
+    assert (silent.status, silent.fault) == (Status.SICK, "silent")
+
+
+@pytest.mark.parametrize(("way_s", "fault"), [((1.0, 5.0), None), ((12.0, 20.0), "late")])
+def test_counters_may_take_some_seconds_to_send_an_interval(way_s: tuple[float, float], fault: str | None) -> None:
+    table = replace(street_sensors((STOP,)), kind=np.full(2, SensorKind.COUNT_LOOP, np.uint8))
+    health = SensorHealth(small_network(), small_signals(), table)
+    rng = np.random.default_rng(6)
+    ways = {minute: rng.uniform(*way_s) for minute in range(1, END // 60)}
+    for time in range(END):
+        batch = batch_of(time, [], [], [])
+        minute = time // 60
+        if minute in ways and time == math.ceil(60 * minute + ways[minute]):
+            batch = replace(batch, **count_of(0, 60.0 * (minute - 1), 60.0 * minute))
+        health.examine(batch, street_lamps(time))
+        assert fault or finding(health, 0).status is Status.WELL, time
+    assert finding(health, 0).fault == fault
 
 
 def test_street_that_falls_silent_as_a_whole_makes_nobody_sick() -> None:

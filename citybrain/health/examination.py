@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from citybrain.errors import ContractError
 from citybrain.health.findings import FAULTS, Finding, Status
-from citybrain.health.opinion import Opinion, take_down
+from citybrain.health.opinion import Opinion, copied
 from citybrain.health.tables import make_diary, make_watch
 from citybrain.row_order import sorted_rows
 from citybrain.units import TENTHS_PER_SECOND
@@ -31,6 +31,8 @@ OBSERVATIONS_PER_DAY = 86400
 FALSE_ALARMS, FALSE_WARNINGS = 0.001, 1.0
 """Wanted at most, per sensor and day: well sensors called sick, and called suspect."""
 
+COUNT_WAY_S = 5.0
+"""A counter closes its interval before it sends: so much of a count's delay is neither lateness nor a wrong clock."""
 MOST_CHANGES = 10_000
 """So many changes of status are remembered."""
 
@@ -54,6 +56,7 @@ class SensorHealth:
         self._diary = make_diary(self._watch, network.n_intersections + 1)
         self._ward = hold(kernel.Ward(self._watch, self._diary))
         self._limit, self._warn = limit_for(FALSE_ALARMS), limit_for(FALSE_WARNINGS)
+        self._counted = np.zeros(len(self._watch.owner))
         self._rows = np.flatnonzero(self._watch.is_camera)
         self._changes: deque[tuple[float, int, int, int]] = deque(maxlen=MOST_CHANGES)
         self._begun = False
@@ -106,11 +109,14 @@ class SensorHealth:
         before = diary.status.copy()
         since = lamps.aspect_since / TENTHS_PER_SECOND
         rows = sorted_rows(batch)
+        sent = np.maximum(rows.count_end, np.minimum(rows.count_end + COUNT_WAY_S, now))
+        rows = rows._replace(count_end=sent)
         if not kernel.examine(now, self._limit, self._warn, lamps.aspect, since, self._ward, rows):
             raise ContractError(
                 f"the batch of time {batch.time} speaks of sensors beyond the {len(diary.trust)} of the table or of "
                 f"lanes beyond the {self._network.n_lanes} of the network"
             )
+        self._counted += diary.tally
         for x in np.flatnonzero(diary.status != before).tolist():
             self._changes.append((now, x, int(diary.status[x]), int(diary.fault[x])))
 
@@ -132,4 +138,5 @@ class SensorHealth:
 
     def opinion(self) -> Opinion:
         """Take down what is known now; it is never written again."""
-        return take_down(self._diary, self._watch, self._network, self._sensors, self._limit)
+        diary, counted = copied(self._diary), self._counted.copy()
+        return Opinion(diary, self._watch, self._network, self._sensors, counted, self._limit, self._warn)

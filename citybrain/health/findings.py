@@ -22,6 +22,8 @@ FAULTS = (
     "out of order",
 )
 """Names of the kernel's tests, in its order."""
+NEVER_REPORTED = "never reported"
+"""No test of the kernel's, and no reason to believe a sensor less: whoever reads the list shall know."""
 
 
 class Status(IntEnum):

@@ -8,11 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from citybrain.health.findings import FAULTS, Finding, Status
-from citybrain.health.reasons import figures_of, reason_of
+import numpy as np
+
+from citybrain.health.findings import FAULTS, NEVER_REPORTED, Finding, Status
+from citybrain.health.reasons import figures_of, reason_of, unheard_reason
+from citybrain.health.unheard import missed_by
 from citybrain.observations import SensorKind
 
 if TYPE_CHECKING:
+    from citybrain.health.unheard import FloatArray
     from citybrain.network import Network
     from citybrain.observations import SensorTable
     from citybrain_kernels.health import Diary, Watch
@@ -51,7 +55,8 @@ class Opinion:
     Attributes
     ----------
     diary : as it was at that moment. watch, network, sensors : what it speaks of.
-    limit : score from which on a sensor is sick.
+    counted : [K] vehicles since the start, by counter.
+    limit, warn : score from which on a sensor is sick, and suspect.
     substitute : by sensor, what stands in for it and how many vehicles were made up; empty: nothing for nobody.
     """
 
@@ -59,12 +64,27 @@ class Opinion:
     watch: Watch
     network: Network
     sensors: SensorTable
+    counted: FloatArray
     limit: float
+    warn: float
     substitute: tuple[tuple[str | None, int], ...] = ()
 
     def findings(self) -> list[Finding]:
         """Say of every sensor what it is, since when, why, and by which figures; in the order of the table."""
-        return [self._finding(x) for x in range(len(self.sensors.sensor_id))]
+        missed, beside = missed_by(self.counted, self.watch, self.diary)
+        found = [self._finding(x) for x in range(len(self.sensors.sensor_id))]
+        for x in np.flatnonzero(missed >= 0.0).tolist():
+            if found[x].status is Status.WELL:
+                found[x] = self._unheard(found[x], float(missed[x]), float(beside[x]))
+        return found
+
+    def _unheard(self, finding: Finding, missed: float, beside: float) -> Finding:
+        """Say of a sensor that has never counted that this is odd, or not yet; its lane may well be empty."""
+        odd = missed >= self.warn
+        reason = unheard_reason(beside, odd=odd)
+        if not odd:
+            return replace(finding, reason=reason)
+        return replace(finding, status=Status.SUSPECT, fault=NEVER_REPORTED, reason=reason, score=missed)
 
     def documents(self, origin_s: float = 0.0) -> list[dict[str, Any]]:
         """Tell the same as plain types, with place and kind; times are counted from ``origin_s`` earlier [s]."""
@@ -112,7 +132,7 @@ class Opinion:
         )
 
 
-def take_down(diary: Diary, watch: Watch, network: Network, sensors: SensorTable, limit: float) -> Opinion:
+def copied(diary: Diary) -> Diary:
     """Copy what readers may ask for; what only the examination needs is not copied."""
     kept: dict[str, Any] = {name: getattr(diary, name).copy() for name in READ}
-    return Opinion(diary._replace(**kept), watch, network, sensors, limit)
+    return diary._replace(**kept)

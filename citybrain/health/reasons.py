@@ -63,3 +63,11 @@ def reason_of(fault: str | None, figures: dict[str, float], lost_lanes: tuple[st
         "out of order": f"{100 * f['out_of_order']:.0f} % of its rows are overtaken by later ones.",
     }
     return sentences[fault]
+
+
+def unheard_reason(beside: float, *, odd: bool) -> str:
+    """One sentence on a sensor that has reported no vehicle, while those beside it counted so many each."""
+    if not odd:
+        return "Has reported no vehicle so far, and too few have come by elsewhere to wonder."
+    others = f"while the sensors beside it counted {beside:.0f} each"
+    return f"Has reported no vehicle so far, {others}: not connected, dead, or on a lane that nobody uses."

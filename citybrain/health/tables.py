@@ -20,6 +20,8 @@ FLOW_WINDOW, LEAST_WINDOW = 15.0, 8.0
 """A camera counts what passes this close to the lane's end [m]; of less than the least it is no witness."""
 SAME_STREAM = 150.0
 """Counters of one lane further apart than this count different vehicles [m]."""
+LONGEST_INTERVAL = 300.0
+"""A counter may take so long to report for the first time [s]: docs/intake.md."""
 LONG_AGO = -1e9
 
 
@@ -156,7 +158,7 @@ def make_diary(watch: Watch, n_groups: int) -> Diary:
         past_on=np.zeros((n_x, MEMORY), dtype=np.bool_),
         past_next=np.zeros(n_x, dtype=np.int32),
         latest=per_sensor(LONG_AGO),
-        usual=per_sensor(1.0),
+        usual=np.where(watch.interval, LONGEST_INTERVAL, 1.0),
         lag=per_sensor(1.0),
         late=per_sensor(),
         doubled=per_sensor(),
