@@ -10,6 +10,7 @@ import math
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from typer.testing import CliRunner
 import citybrain_scenarios
 from citybrain.delays import level_of_service
 from citybrain.errors import InputError
+from citybrain.network import Turn
 from citybrain_api.cli import app
 from citybrain_api.report import documents, pack
+from citybrain_api.report.approaches import corridors
 from citybrain_api.report.charts import Axis, nice_step
 from citybrain_api.report.evidence import collect
 from citybrain_api.report.maps import Drawing, coloured
@@ -32,6 +35,8 @@ from citybrain_api.report.markup import Markup, clock_time, join, number, signed
 from citybrain_api.report.study import gather
 from citybrain_api.report.write import write_report
 from citybrain_sim.comparison import compare, plan_runs
+from citybrain_sim.passages import read_passages
+from citybrain_sim.trips import read_trips
 from tests.conftest import ROOT
 
 BEGIN_S, END_S = 27_000, 27_300
@@ -246,6 +251,19 @@ def test_the_data_of_the_script_are_the_tables(report: Path) -> None:
     assert trips == len(table(report, "trips_on_approaches"))
     assert data["corridors"]
     assert all(len(chain) >= 2 for chain in data["corridors"])
+
+
+def test_the_first_corridor_is_the_main_street_and_turns_no_corner(runs: Path) -> None:
+    evidence = collect(gather([runs]))
+    assert evidence.site is not None
+    network, subject = evidence.site.network, evidence.study.subject.typical
+    first, *_ = [[network.intersection_id[i] for i in chain] for chain in evidence.corridors]
+    assert sorted(first) == ["A1", "A2", "A3", "A4", "A5"], "five signals in a row; ways of seven turn off"
+    assert [int(name[1]) for name in first] in ([1, 2, 3, 4, 5], [5, 4, 3, 2, 1])
+    crooked = replace(network, move_turn=np.full_like(network.move_turn, Turn.LEFT))
+    trips = read_trips(subject.path / "tripinfo.xml", subject.begin_s, subject.end_s)
+    passages = read_passages(subject.path / "vehroutes.xml", network, trips)
+    assert len(corridors(passages, evidence.approaches, crooked)[0]) > 2, "where no way is straight, corners are turned"
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here to open the page in")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from citybrain.links import find_links, free_roads
+from citybrain.network import Turn
 from citybrain_api.report.schema import table
 
 if TYPE_CHECKING:
@@ -157,18 +158,45 @@ def _matched(passages: Passages, first: int, place: int, roads: tuple[int, ...])
     return many
 
 
-def corridors(passages: Passages, approaches: Sequence[Approach]) -> list[list[int]]:
-    """Chains of intersections that most vehicles follow, the busiest first; each pair of neighbours in one of them."""
+def corridors(passages: Passages, approaches: Sequence[Approach], network: Network) -> list[list[int]]:
+    """Chains of intersections that most vehicles follow straight on, the longest first.
+
+    Each pair of neighbours is in one of them. A chain turns corners only where none of three signals goes straight on:
+    a main street can be coordinated, a way around corners hardly.
+    """
+    visits = _visits(passages, approaches, network)
+    linked = {(approach.origin, approach.target) for approach in approaches}
+    flow = Counter((a, b) for way in visits for (a, _), (b, _) in pairwise(way) if (a, b) in linked)
+    through: Counter[tuple[int, int, int]] = Counter()
+    straight: Counter[tuple[int, int, int]] = Counter()
+    for way in visits:
+        for (a, _), (b, on), (c, _) in zip(way, way[1:], way[2:], strict=False):
+            through[a, b, c] += 1
+            straight[a, b, c] += on
+    found = _chains(flow, +straight, linked)
+    return found if found and len(found[0]) > 2 else _chains(flow, through, linked)
+
+
+def _visits(passages: Passages, approaches: Sequence[Approach], network: Network) -> list[list[tuple[int, bool]]]:
+    """Intersections that each vehicle passed, one after the other, and whether it went straight on there."""
     ending: dict[int, list[int]] = {}
     for k, approach in enumerate(approaches):
         ending.setdefault(approach.roads[-1], []).append(k)
     owner = {approach.roads[-1]: approach.target for approach in approaches}
-    visits: dict[int, list[int]] = {}
+    ahead = network.move_turn == Turn.STRAIGHT
+    roads = network.lane_edge[network.move_from[ahead]], network.lane_edge[network.move_to[ahead]]
+    on = set(zip(*(road.tolist() for road in roads), strict=True))
+    visits: dict[int, list[tuple[int, bool]]] = {}
     for _, place in _ends(passages, ending):
-        visits.setdefault(int(passages.vehicle[place]), []).append(owner[int(passages.road[place])])
-    linked = {(approach.origin, approach.target) for approach in approaches}
-    flow = Counter(pair for chain in visits.values() for pair in pairwise(chain) if pair in linked)
-    through = Counter(triple for chain in visits.values() for triple in zip(chain, chain[1:], chain[2:], strict=False))
+        road, following = int(passages.road[place]), int(passages.following[place])
+        visits.setdefault(int(passages.vehicle[place]), []).append((owner[road], (road, following) in on))
+    return list(visits.values())
+
+
+def _chains(
+    flow: Counter[tuple[int, int]], through: Counter[tuple[int, int, int]], linked: set[tuple[int, int]]
+) -> list[list[int]]:
+    """Begin with the busiest pairs of neighbours that are in no chain yet; the longest chains first."""
     found: list[list[int]] = []
     used: set[tuple[int, int]] = set()
     for pair, _ in sorted(flow.items(), key=lambda item: (-item[1], item[0])):
@@ -176,7 +204,7 @@ def corridors(passages: Passages, approaches: Sequence[Approach]) -> list[list[i
             chain = _extend(list(pair), flow, through, linked)
             used.update(pairwise(chain))
             found.append(chain)
-    return sorted(found, key=lambda chain: -len(chain))[:CORRIDORS]
+    return sorted(found, key=lambda chain: -len(chain))
 
 
 def _extend(

@@ -92,7 +92,7 @@ def collect(study: Study) -> Evidence:
     if site is not None:
         tables["roads"] = places.roads_table(study, site.network, traces.losses)
         tables["approaches"] = ways.approaches_table(site.network, found)
-        chains = ways.corridors(traces.passages[study.subject.typical.path], found)
+        chains = ways.corridors(traces.passages[study.subject.typical.path], found, site.network)
     _note_missing(study, tables, missing)
     return Evidence(study, tables, site, found, chains, sensors, missing)
 
