@@ -301,6 +301,21 @@ def test_the_stream_comes_back_after_a_restart(twin: Twin, watched: Watched) -> 
     assert [told for told in watched.complaints if not any(word in told for word in NETWORK_FAILURES)] == []
 
 
+class BusyAt(GridCity):
+    """A small grid whose record says that most vehicles were there at one tick."""
+
+    def __init__(self, tick: int) -> None:
+        super().__init__(3)
+        self._tick = tick
+
+    def about(self) -> dict[str, Any]:
+        """As of any grid, with a past."""
+        begin, _, step = super().about()["times"]
+        times = [begin + k * step for k in (0, self._tick, self._tick + 10)]
+        samples = [[t, vehicles, 0] for t, vehicles in zip(times, (1, 30, 12), strict=True)]
+        return super().about() | {"past": {"samples": samples, "minutes": []}}
+
+
 def test_ten_thousand_links_are_drawn_from_paths_that_are_kept(watched: Watched) -> None:
     city = GridCity(51)
     assert city.links > 10_000
@@ -315,4 +330,14 @@ def test_ten_thousand_links_are_drawn_from_paths_that_are_kept(watched: Watched)
         while page.evaluate("Number(map.dataset.frames)") < drawn + 20:
             page.keyboard.press("ArrowRight")
         assert page.evaluate("window.pathsMade") <= made + 6, "one set of paths per tick, none per frame"
+    assert watched.complaints == []
+
+
+def test_a_record_opens_where_most_is_going_on_with_every_list_filled(watched: Watched) -> None:
+    with Looking(make_look(BusyAt(20))) as looking:
+        page = watched.open(looking.url)
+        page.locator("header output.clock", has_text="00:00:20").wait_for()
+        assert page.get_by_role("slider").input_value() == "20"
+        page.get_by_text("in all, the longest queue first").wait_for()
+        assert page.locator("section.panel .rows button").count() > 1
     assert watched.complaints == []

@@ -22,5 +22,5 @@ def look(
         from citybrain_api.recorded import Recording  # noqa: PLC0415 - heavy
 
         with Looking(make_look(Recording(folder)), port) as looking:
-            tell(f"{folder}: open {looking.url}; Ctrl-C stops")
+            tell(f"{folder}: open {looking.url} (Ctrl-C stops)")
             looking.wait()

@@ -47,7 +47,10 @@ export class Charts {
   /** Mark a moment, in a recorded run. */
   mark(t: number): void {
     this.cursor = t;
-    for (const plot of this.plots) plot.redraw(false);
+    this.plots.forEach((plot, k) => {
+      plot.redraw(false);
+      this.tellKeys(plot, k);
+    });
   }
 
   private refresh(): void {
@@ -118,12 +121,15 @@ export class Charts {
     return options;
   }
 
-  /** Names and figures of all lines: under the pointer, else the newest. */
+  /** Names and figures of all lines: under the pointer, else at the marked moment of a record, else the newest. */
   private tellKeys(plot: uPlot, chart: number): void {
     const at = plot.cursor.idx ?? null;
+    const times = plot.data[0];
+    let last = at ?? times.length - 1;
+    while (at === null && this.cursor && last >= 0 && times[last] > this.cursor) last--;
     const digits = chart === 0 ? 0 : 2;
     const figures = plot.data.slice(1).map((values) => {
-      let k = at ?? values.length - 1;
+      let k = last;
       while (k > 0 && values[k] == null) k--;
       return values[k]?.toFixed(digits) ?? "–";
     });

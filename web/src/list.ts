@@ -12,7 +12,8 @@ export class List {
   private readonly rows = h("ul", { class: "rows" });
   private readonly note = h("p", { class: "note" });
   private readonly search = h("input", { type: "search", placeholder: "Find by name", "aria-label": "Find an intersection by name", oninput: () => this.fill() });
-  private filledAt = 0;
+  private filledAt = -EVERY_MS;
+  private later: number | undefined;
   private told: { i: number; row: HTMLElement }[] = [];
 
   constructor(
@@ -33,7 +34,15 @@ export class List {
   }
 
   refresh(): void {
-    if (performance.now() - this.filledAt < EVERY_MS) return;
+    const early = this.filledAt + EVERY_MS - performance.now();
+    if (early > 0) {
+      // A record that stands still sends no next frame to catch up with.
+      this.later ??= window.setTimeout(() => {
+        this.later = undefined;
+        this.refresh();
+      }, early);
+      return;
+    }
     // Rows do not change places under somebody's hand; their figures do.
     if (this.rows.matches(":hover, :focus-within")) this.retell();
     else this.fill();

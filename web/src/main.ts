@@ -223,7 +223,7 @@ class Page {
     const player = new Player(record, show, (why) => this.connected("lost", why));
     this.dock.before(player.element);
     document.title = `${record.scenario}, ${record.controller}: record`;
-    player.seek(0);
+    player.seekBusiest(record.past.samples);
   }
 }
 

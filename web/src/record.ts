@@ -60,6 +60,12 @@ export class Player {
     void this.reach();
   }
 
+  /** Begin where most is going on: an empty street tells nobody anything. */
+  seekBusiest(samples: PastDocument["samples"]): void {
+    const [t] = samples.reduce((a, b) => (b[1] > a[1] ? b : a), [this.begin, 0, 0]);
+    this.seek(Math.round((t - this.begin) / this.step));
+  }
+
   private advance(): void {
     if (!this.playing || this.busy) return;
     this.seek(this.wanted + (this.speed * 0.1 * 10) / this.step);

@@ -91,7 +91,8 @@ def _tiles(evidence: Evidence) -> Markup:
     tiles = [("Delay per vehicle", f"{number(row['median'])} s", f"{sure} {_span(row, 'low', 'high')} s")]
     if row["pairs"]:
         change = f"{signed(row['relative'] * 100.0, 0)} %"
-        interval = f"{signed(row['difference'])} s, {_span(row, 'difference_low', 'difference_high', sign=True)}"
+        span = _span(row, "difference_low", "difference_high", sign=True)
+        interval = f"{signed(row['difference'])} s per vehicle; {sure} {span} s"
         tiles.append(("Against the fixed plan", change, interval))
     if row["pairs"] >= LEAST_PAIRS:
         counted = (len(words.winners(evidence)), len(words.losers(evidence)))

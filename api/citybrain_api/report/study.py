@@ -184,7 +184,7 @@ def _warnings(
         told.append(f"Only {fewest} runs per controller: intervals are rough. Five or more are wanted for a claim.")
     for what, found in (
         ("version of citybrain", {run.version for run in runs}),
-        ("state of its code", {run.code[:12] for run in runs}),
+        ("state of the program's code", {run.code[:12] for run in runs}),
         ("version of SUMO", {str(run.manifest.get("sumo")) for run in runs}),
     ):
         if len(found) > 1:
