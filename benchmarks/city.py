@@ -1,8 +1,9 @@
 """The city's figures against SUMO's truth: vehicles in network, their interval, congestion indices, forecasts.
 
-``python -m benchmarks.city`` runs every map with every sensor layout under the scenario's own fixed plan, one process
-at a time, and writes docs/results-sensing.md. Finished runs are kept in ``--out`` and not run again. Vehicles that wait
-outside the network to be inserted are in no network; they are shown apart.
+``python -m benchmarks.city`` simulates every map once under the scenario's own fixed plan, goes over that hour with
+every sensor layout, and writes docs/results-sensing.md. Hours and figures are kept in ``--out``; the hours are not
+simulated again, the figures only with ``--fresh``. Vehicles that wait outside the network to be inserted are in no
+network; they are shown apart.
 
 Forecasts with history: the first seed is yesterday, the second one today.
 """
@@ -12,51 +13,40 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.city_floor import Unseen, least_error
+from benchmarks.city_floor import least_error
+from benchmarks.city_runs import LAYOUTS, Truth, keep_record, read_record
+from benchmarks.estimation import part_of, rows_of
 from benchmarks.page import SENSING, write_section
 from citybrain.city.districts import usual_districts
 from citybrain.city.forecast import HORIZONS, History
 from citybrain.city.observer import CityObserver
 from citybrain.city.roads import BIN_S, WINDOW
-from citybrain.control.registry import make_controller
 from citybrain.documents import write_json
 from citybrain.estimation import LaneEstimator
-from citybrain.guard import LampGuard
 from citybrain.links import find_links
-from citybrain.randomness import generator
-from citybrain.units import to_tenths
-from citybrain_sim.runs import RunSpec
-from citybrain_sim.sensors import load_sensor_profile
-from citybrain_sim.site import open_street
-from citybrain_sim.sumo_plant import SumoOptions, SumoPlant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from citybrain.city.figures import CityFigures
-    from citybrain.network import Network
 
 Floats = NDArray[np.float64]
-CHOSE = ("district", "grid4x4", "cologne8", "ingolstadt7", "hangzhou1", "bologna_acosta")
+CHOSE = ("district", "cologne1", "cologne3", "ingolstadt7", "hangzhou1", "arterial4x4")
 """Maps that were looked at while the constants of ``citybrain/city`` were chosen; the others chose nothing."""
 MAPS = (
     *CHOSE,
-    *("cologne1", "cologne3", "ingolstadt1", "ingolstadt21", "arterial4x4"),
+    *("grid4x4", "cologne8", "ingolstadt1", "ingolstadt21", "bologna_acosta"),
 )
-LAYOUTS = ("default", "loops", "camera")
 WARM_UP = 5
 """Minutes that are left out of errors: streets begin empty."""
 LEAST_VEHICLE_S = 300.0
 """Links on which less was spent in five minutes [veh s] are left out of the errors of links."""
-SECONDS = 3600.0
 
 
 class Job(NamedTuple):
@@ -71,85 +61,43 @@ class Job(NamedTuple):
         """Where its result is kept."""
         return out / f"{self.scenario}-{self.sensors}-{self.seed}.json"
 
-
-@dataclass
-class Truth:
-    """What SUMO has, second by second. Index letters: t seconds, e roads."""
-
-    network: Network
-    running: list[int] = field(default_factory=list)
-    waiting: list[int] = field(default_factory=list)
-    spent: list[Floats] = field(default_factory=list)
-    free: list[Floats] = field(default_factory=list)
-
-    def look(self) -> None:
-        """Note the second that has passed: vehicles, and by road vehicle seconds and their free travel time."""
-        import libsumo  # noqa: PLC0415 - only in the process that runs the simulation
-
-        if not self.running:
-            self._lane = {name: l for l, name in enumerate(self.network.lane_id)}
-        names = libsumo.vehicle.getIDList()
-        spent, free = np.zeros((2, len(self.network.edge_id)))
-        for name in names:
-            lane = self._lane.get(libsumo.vehicle.getLaneID(name), -1)
-            if lane >= 0:
-                road = self.network.lane_edge[lane]
-                spent[road] += 1.0
-                free[road] += libsumo.vehicle.getSpeed(name) / self.network.lane_speed[lane]
-        self.running.append(len(names))
-        self.waiting.append(len(libsumo.simulation.getPendingVehicles()))
-        self.spent.append(spent)
-        self.free.append(free)
-
-    def minute(self) -> tuple[float, float]:
-        """Mean vehicles in network and outside over the last minute."""
-        return float(np.mean(self.running[-60:])), float(np.mean(self.waiting[-60:]))
-
-    def window(self) -> tuple[Floats, Floats]:
-        """Vehicle seconds spent and needed at the speed limit by road over the last five minutes."""
-        last = slice(-WINDOW * BIN_S, None)
-        return np.sum(self.spent[last], axis=0), np.sum(self.free[last], axis=0)
+    def hour(self, out: Path) -> Path:
+        """Where the simulated hour is kept."""
+        return out / f"{self.scenario}-{self.seed}.pickle"
 
 
 def run(job: Job, out: Path) -> None:
-    """Run one scenario with one layout, and keep what was told beside what was true."""
-    street = open_street(RunSpec(scenario=job.scenario, controller="fixed", seed=job.seed))
-    site, begin = street.site, street.scenario.begin_s
-    districts = usual_districts(site.network)
+    """Go over an hour with one layout, and keep what was told beside what was true."""
+    record = read_record(job.hour(out))
+    network, truth = record.network, record.truth
+    sensors, number = part_of(network, record.sensors, job.sensors)
+    districts, links = usual_districts(network), find_links(network)
     history = History(CityObserver.history_size(districts))
     if job.history is not None:
         history.mean[:] = np.load(job.history)["mean"]
-    controller, guard = make_controller("fixed", site), LampGuard(site.signals, site.timings, to_tenths(begin))
-    truth, links = Truth(site.network), find_links(site.network)
-    minutes: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        options = SumoOptions(street.config, Path(folder), begin, begin + SECONDS, job.seed)
-        sight = load_sensor_profile(job.sensors)
-        with SumoPlant(options, site.network, site.signals, sight, generator(job.seed, "sensors")) as plant:
-            estimator = LaneEstimator(site.network, site.signals, plant.sensors)
-            observer = CityObserver(site.network, plant.sensors, districts, history)
-            unseen, ends = Unseen(site.network, plant.sensors), []
-            while (batch := plant.observe()) is not None:
-                lamps = guard.lamps
-                state = estimator.update(batch, lamps)
-                truth.look()
-                unseen.look()
-                figures = observer.see(batch, state)
-                if figures is not None:
-                    ends.append(len(truth.running) - 1)
-                    minutes.append(compare(figures, truth, links.road, links.road_ptr))
-                plant.apply(guard.enforce(controller.decide(state, lamps)))
-    for minute, row in zip(minutes, unseen.minutes(ends), strict=True):
+    estimator = LaneEstimator(network, record.signals, sensors)
+    observer = CityObserver(network, sensors, districts, history)
+    minutes, ends = [], []
+    for second, (batch, lamps) in enumerate(zip(record.batches, record.lamps, strict=True)):
+        rows = rows_of(batch, number)
+        figures = observer.see(rows, estimator.update(rows, lamps))
+        if figures is not None:
+            ends.append(second)
+            minutes.append(compare(figures, truth, second, links.road, links.road_ptr))
+    for minute, row in zip(minutes, record.unseen[job.sensors].minutes(ends), strict=True):
         minute.update(row)
     if job.history is None:
         np.savez(job.file(out).with_suffix(".npz"), mean=history.mean)
     write_json(job.file(out), {"job": job._asdict(), "minutes": minutes})
 
 
-def compare(figures: CityFigures, truth: Truth, road: NDArray[np.int32], ptr: NDArray[np.int32]) -> dict[str, Any]:
-    """Figures of a minute beside the truth."""
-    running, waiting = truth.minute()
-    spent, free = truth.window()
+def compare(
+    figures: CityFigures, truth: Truth, second: int, road: NDArray[np.int32], ptr: NDArray[np.int32]
+) -> dict[str, Any]:
+    """Figures of a minute that ends with a second beside the truth."""
+    running, waiting = (float(np.mean(x[second - 59 : second + 1])) for x in (truth.running, truth.waiting))
+    window = slice(max(0, second + 1 - WINDOW * BIN_S), second + 1)
+    spent, free = (np.array(x[window], dtype=np.float64).sum(axis=0) for x in (truth.spent, truth.free))
     link_spent, link_free = (np.add.reduceat(x[road], ptr[:-1]) if len(ptr) > 1 else np.zeros(0) for x in (spent, free))
     busy = link_spent >= LEAST_VEHICLE_S
     true_index = np.clip(link_spent[busy] / np.maximum(link_free[busy], 1.0), 1.0, 20.0)
@@ -282,17 +230,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenario", nargs="*", default=list(MAPS))
     parser.add_argument("--sensors", default=",".join(LAYOUTS))
+    parser.add_argument("--fresh", action="store_true", help="go over kept hours again")
     parser.add_argument("--page-only", action="store_true", help="run nothing, write the page of what is there")
     parser.add_argument("--out", type=Path, default=Path("runs/city"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     wanted = list(jobs(given.scenario, given.sensors.split(","), given.out))
-    for job in wanted:
-        if not given.page_only and not job.file(given.out).exists():
-            print(job, flush=True)
+    for job in wanted if not given.page_only else ():
+        if not job.hour(given.out).exists():
+            print(job.scenario, job.seed, flush=True)
             # libsumo holds one simulation per process.
             with multiprocessing.get_context("spawn").Pool(1) as pool:
-                pool.apply(run, (job, given.out))
+                pool.apply(keep_record, (job.scenario, job.seed, job.hour(given.out)))
+        if given.fresh or not job.file(given.out).exists():
+            print(job, flush=True)
+            run(job, given.out)
     results = {
         job: json.loads(job.file(given.out).read_text())["minutes"] for job in wanted if job.file(given.out).exists()
     }

@@ -79,7 +79,9 @@ class Unseen:
         before, reach = self._places.get(name, (lane, np.inf))
         self._places[name] = (lane, left)
         felt = left <= self._sight.get(lane, -1.0)
-        if lane == before:
+        if lane == before or (
+            min(lane, before) >= 0 and self.network.lane_edge[lane] == self.network.lane_edge[before]
+        ):
             felt |= any(left <= place < max(reach, left + length) for place in self._loops.get(lane, ()))
         else:
             felt |= any(place < reach for place in self._loops.get(before, ()))

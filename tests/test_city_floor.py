@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from benchmarks.city_floor import Unseen, least_error
 from citybrain.observations import SensorKind
 from tests.small_world import small_network
-from tests.test_city import loops
+from tests.test_city import chain, loops
 
 
 def test_a_vehicle_is_unseen_before_the_first_loop_and_behind_the_last() -> None:
@@ -26,6 +28,17 @@ def test_a_vehicle_is_unseen_before_the_first_loop_and_behind_the_last() -> None
     assert told["unseen"] == pytest.approx((2 + 3) / 60)
     assert told["unknown"] == pytest.approx(3 / 60)
     assert told["counts"] == [[0, 0, 0, 1, 0, 0]] * 2
+
+
+def test_who_changes_lanes_has_not_passed_the_loops_before_him() -> None:
+    network = chain()
+    network = replace(network, lane_edge=np.array([0, 0, 1], np.int32))
+    unseen = Unseen(network, loops((SensorKind.ADVANCE_LOOP, 0, 60.0), (SensorKind.ADVANCE_LOOP, 1, 60.0)))
+    for second in range(60):
+        unseen.move("a", second % 2, 150.0 - second, 5.0)
+        unseen.tick()
+    (told,) = unseen.minutes([59])
+    assert told["unknown"] == 1.0
 
 
 def test_a_vehicle_that_no_sensor_reports_is_unknown_for_all_its_way() -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from citybrain.network import Turn, csr
 from citybrain.observations import EVENT_LOOPS
+from citybrain.units import JAM_SPACING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +29,8 @@ class Boundary:
 
     Attributes
     ----------
-    enters : [X] every vehicle over this loop has come from outside the network.
+    enters : [X] every vehicle over this loop has come from outside the network; it is the last one of its lane.
+    arrives : [X] the first loop of such a lane.
     leave_ptr, leave_move : CSR over sensors: movements of the loop's lane after which no loop comes any more; the
         share of its vehicles that takes them leaves the network.
     leaves : [X] every vehicle over this loop leaves the network, since its lane ends there.
@@ -36,9 +38,11 @@ class Boundary:
     blind : share of the lanes at the edge that no loop counts, 0 to 1.
     enter_s, leave_s : [X] time from the network's edge to the loop, and from the loop to the edge [s], unhindered.
     before_ptr, before_lane : CSR over lanes with loops that count in: lanes from the network's edge to them.
+    inner : [L] how much of the lane's end lies beyond a loop that counts in [m]; infinite on lanes inside the network.
     """
 
     enters: NDArray[np.bool_]
+    arrives: NDArray[np.bool_]
     leave_ptr: IntArray
     leave_move: IntArray
     leaves: NDArray[np.bool_]
@@ -48,6 +52,7 @@ class Boundary:
     leave_s: FloatArray
     before_ptr: IntArray
     before_lane: IntArray
+    inner: FloatArray
 
 
 class _Ways(NamedTuple):
@@ -62,8 +67,9 @@ class _Ways(NamedTuple):
 def find_boundary(network: Network, sensors: SensorTable) -> Boundary:
     """Find the loops between which vehicles are conserved.
 
-    A loop counts vehicles in if every way to its lane begins at the network's edge without another loop or signal
-    between, and out by those movements from whose target no lane with a loop can be reached.
+    The loop nearest to the end of its lane counts vehicles in if every way to the lane begins at the network's edge
+    without another loop or signal between, and out by those movements from whose target no lane with a loop can be
+    reached. Who begins his way on such a lane, beyond its first loop, is thus counted too.
     """
     ways = _ways(network)
     first, last = _counter(network, sensors, nearest=False), _counter(network, sensors, nearest=True)
@@ -71,9 +77,9 @@ def find_boundary(network: Network, sensors: SensorTable) -> Boundary:
     inner = np.flatnonzero(last >= 0).tolist()
     towards = _reach(inner, ways.upstream)
     pure = [lane for lane in inner if _from_outside(lane, ways, first)]
-    enters = np.zeros(len(sensors.sensor_id), dtype=np.bool_)
-    enters[first[pure]] = True
-    leaves = np.zeros(len(sensors.sensor_id), dtype=np.bool_)
+    enters, arrives, leaves = np.zeros((3, len(sensors.sensor_id)), dtype=np.bool_)
+    enters[last[pure]] = True
+    arrives[first[pure]] = True
     leaves[last[exits & (last >= 0)]] = True
     leaving: list[list[int]] = [[] for _ in sensors.sensor_id]
     for lane in inner:
@@ -88,18 +94,24 @@ def find_boundary(network: Network, sensors: SensorTable) -> Boundary:
     kept = set(pure)
     before = csr([sorted(_reach([x], ways.upstream) - {x}) if x in kept else [] for x in range(network.n_lanes)])
     edge = int(entries.sum() + exits.sum())
-    enter_s, leave_s = _times(network, sensors, ways, enters, (ptr, move))
+    enter_s, leave_s = _times(network, sensors, ways, arrives, (ptr, move))
+    inside = np.full(network.n_lanes, np.inf)
+    # The head of a queue stands on the loop that it has not crossed.
+    inside[pure] = np.maximum(sensors.distance[last[pure]] - JAM_SPACING, 0.0)
+    inside[before[1]] = 0.0
     return Boundary(
         enters=enters,
+        arrives=arrives,
         leave_ptr=ptr,
         leave_move=move,
         leaves=leaves,
-        counts=enters | leaves | (np.diff(ptr) > 0),
+        counts=enters | arrives | leaves | (np.diff(ptr) > 0),
         blind=1.0 - (seen_in + seen_out) / edge if edge else 0.0,
         enter_s=enter_s,
         leave_s=leave_s,
         before_ptr=before[0],
         before_lane=before[1],
+        inner=inside,
     )
 
 
@@ -123,12 +135,12 @@ def _ways(network: Network) -> _Ways:
 
 
 def _times(
-    network: Network, sensors: SensorTable, ways: _Ways, enters: NDArray[np.bool_], leave: tuple[IntArray, IntArray]
+    network: Network, sensors: SensorTable, ways: _Ways, arrives: NDArray[np.bool_], leave: tuple[IntArray, IntArray]
 ) -> tuple[FloatArray, FloatArray]:
-    """[X] free time from the network's edge to every loop that counts in, and from those that count out to it [s]."""
+    """[X] free time from the network's edge to the first loops, and from those that count out to the edge [s]."""
     seconds = network.lane_length / network.lane_speed
     enter_s, leave_s = np.zeros((2, len(sensors.sensor_id)))
-    for x in np.flatnonzero(enters).tolist():
+    for x in np.flatnonzero(arrives).tolist():
         lane = int(sensors.lane[x])
         rest = sensors.distance[x] / network.lane_speed[lane]
         enter_s[x] = max(0.0, _way_s([lane], ways.upstream, seconds) - rest)
@@ -137,7 +149,7 @@ def _times(
         rest = sensors.distance[x] / network.lane_speed[sensors.lane[x]]
         beyond = [_way_s([lane], ways.downstream, seconds) for lane in network.move_to[moves].tolist()]
         leave_s[x] = rest + float(np.mean(beyond + network.move_length[moves] / CROSSING_SPEED))
-    at_end = [x for x in range(len(enters)) if sensors.lane[x] >= 0 and not ways.downstream[sensors.lane[x]]]
+    at_end = [x for x in range(len(arrives)) if sensors.lane[x] >= 0 and not ways.downstream[sensors.lane[x]]]
     leave_s[at_end] = sensors.distance[at_end] / network.lane_speed[sensors.lane[at_end]]
     return enter_s, leave_s
 

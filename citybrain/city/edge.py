@@ -14,14 +14,15 @@ from citybrain.units import JAM_SPACING, TENTHS_PER_SECOND
 from citybrain_kernels.city import MINUTE_S, Pulses, count_pulses
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from citybrain.city.boundary import Boundary
+    from citybrain.network import Network
     from citybrain.observations import ObservationBatch, SensorTable
     from citybrain.state import TrafficState
 
 FLOW_MINUTES = 5
 """Memory of the flows over loops, as the estimator's of its lanes [min]."""
+SHARE_DOUBT = 1.0
+"""Standard deviation of what all turning shares p err alike, per p (1 - p), where nobody has counted them."""
 
 
 class Crossings(NamedTuple):
@@ -33,8 +34,9 @@ class Crossings(NamedTuple):
     soon : what the mean over this minute has of the change between its begin and its end, ``entered`` less ``left``:
         each vehicle counts from when it was counted on [veh].
     unsure : variance of ``left``: who takes which way over lanes that lead out and on [veh2].
+    astray : standard deviation of ``left`` that lasts: the turning shares themselves are not known exactly [veh].
     beyond : mean of those between edge and loops [veh]; of these
-    queued : in queues beyond the loops, as the lanes' estimates have it, and
+    queued : in queues beyond the first loops, as the lanes' estimates have it, and
     unfelt : variance of those who have come and not reached a loop yet [veh2].
     news : what the lanes' estimates lack: they expected the usual flow before loops, others came [veh].
     """
@@ -43,6 +45,7 @@ class Crossings(NamedTuple):
     left: float
     soon: float
     unsure: float
+    astray: float
     beyond: float
     queued: float
     unfelt: float
@@ -54,28 +57,30 @@ class Edge:
 
     Parameters
     ----------
-    boundary, sensors : the street's.
+    network, sensors, boundary : the street's.
 
     Attributes
     ----------
     blind : share of the lanes at the edge that no loop counts.
     """
 
-    def __init__(self, boundary: Boundary, sensors: SensorTable) -> None:
+    def __init__(self, network: Network, sensors: SensorTable, boundary: Boundary) -> None:
         self._boundary = boundary
         self.blind = boundary.blind
         n_x = len(sensors.sensor_id)
         zeros = [np.zeros(n_x) for _ in Pulses._fields[2:]]
         self._pulses = Pulses(np.full(n_x, -np.inf), np.zeros(n_x, dtype=np.bool_), *zeros)
-        self._enters = np.flatnonzero(self._boundary.enters)
-        self._lane = sensors.lane[self._enters]
-        self._reach = sensors.distance[self._enters]
-        self._before = np.unique(self._boundary.before_lane)
-        for fixed in (self._enters, self._lane, self._reach, self._before):
+        self._arrives = np.flatnonzero(boundary.arrives)
+        self._lane = sensors.lane[self._arrives]
+        self._reach = sensors.distance[self._arrives]
+        self._outer = np.flatnonzero(np.isfinite(boundary.inner))
+        self._inner = boundary.inner[self._outer]
+        self._moving = np.maximum(0.0, 1.0 - self._inner / network.lane_length[self._outer])
+        for fixed in (self._arrives, self._lane, self._reach, self._outer, self._inner, self._moving):
             fixed.flags.writeable = False
-        self._flow = np.zeros(len(self._enters))
-        self._queued = np.zeros(len(self._enters))
-        self._queued_before = 0.0
+        self._flow = np.zeros(len(self._arrives))
+        self._queued = np.zeros(len(self._arrives))
+        self._content = 0.0
         self._minutes = 0
         self._begin = -1.0
 
@@ -97,12 +102,19 @@ class Edge:
         )
         tail = state.back_of_queue[self._lane] - self._reach
         self._queued += seconds * np.maximum(tail, 0.0) / JAM_SPACING
-        self._queued_before += seconds * float(state.queue[self._before].sum(dtype=np.float64))
+        self._content += seconds * self._outside(state)
 
-    def minute(self, seconds: float, time: int, turn_share: NDArray[np.float32]) -> Crossings:
+    def _outside(self, state: TrafficState) -> float:
+        """Vehicles on lanes between the network's edge and loops that count in, as these are believed [veh]."""
+        vehicles, queue, back = (x[self._outer] for x in (state.vehicles, state.queue, state.back_of_queue))
+        queued = np.maximum(0.0, 1.0 - self._inner / np.maximum(back, JAM_SPACING))
+        return float(((vehicles - queue) * self._moving + queue * queued).sum(dtype=np.float64))
+
+    def minute(self, seconds: float, time: int, state: TrafficState) -> Crossings:
         """Close a minute that had so many seconds and ends at ``time`` [tenths of a second]."""
-        edge, felt, x = self._boundary, self._pulses, self._enters
-        share = leaving_share(edge, turn_share)
+        edge, felt, x = self._boundary, self._pulses, self._arrives
+        share = leaving_share(edge, state.counted_share)
+        inferred = leaving_share(edge, state.counted_share * (1.0 - state.turn_confidence)) * (1.0 - share)
         way = edge.enter_s[x]
         gain = 1.0 / min(FLOW_MINUTES, self._minutes + 1)
         usual = self._flow.copy()
@@ -115,14 +127,14 @@ class Edge:
         news = np.where(self._queued > 0.0, 0.0, (felt.before[x] + coming) / seconds - expected)
         after = felt.after * share
         per_minute = MINUTE_S / seconds
-        queued = (float(self._queued.sum()) + self._queued_before) / seconds
         found = Crossings(
-            entered=per_minute * float(felt.reached[x].sum()),
+            entered=per_minute * float(felt.left[edge.enters].sum()),
             left=per_minute * float((felt.left * share).sum()),
-            soon=float(felt.since_reached[x].sum() - (felt.since_left * share).sum()) / seconds,
+            soon=float(felt.since_left[edge.enters].sum() - (felt.since_left * share).sum()) / seconds,
             unsure=per_minute * float((felt.left * share * (1.0 - share)).sum()),
-            beyond=float((expected + news).sum() + after.sum() / seconds) + queued,
-            queued=queued,
+            astray=per_minute * SHARE_DOUBT * float((felt.left * inferred).sum()),
+            beyond=self._content / seconds + float(news.sum() + after.sum() / seconds),
+            queued=float(self._queued.sum()) / seconds,
             unfelt=float((self._flow * lately**3).sum()) / (3.0 * MINUTE_S**2),
             news=float(news.sum()),
         )
@@ -134,6 +146,6 @@ class Edge:
         felt.after[:] = felt.later
         for sums in (*felt[2:6], felt.before, felt.later, self._queued):
             sums[:] = 0.0
-        self._queued_before = 0.0
+        self._content = 0.0
         self._begin = time / TENTHS_PER_SECOND
         self._minutes += 1

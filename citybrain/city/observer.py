@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from citybrain.city.boundary import CROSSING_SPEED, find_boundary
-from citybrain.city.doubt import Doubt
+from citybrain.city.doubt import Doubt, Unseen
 from citybrain.city.edge import Edge
 from citybrain.city.figures import CityFigures, DistrictFigures, Forecast, LinkFigures
 from citybrain.city.forecast import Forecaster
@@ -64,14 +64,15 @@ class CityObserver:
         n_k = len(links.origin)
         self._network, self._districts, self._links = network, districts, links
         boundary = find_boundary(network, sensors)
-        self._edge = Edge(boundary, sensors)
+        self._edge = Edge(network, sensors, boundary)
         self._doubt = Doubt(network, sensors, boundary)
         self._roads = Roads(network)
         self._vehicles = VehiclesInNetwork()
         self._history = history
         self._forecaster = Forecaster(CITY_SERIES + n_d + n_k, history)
         self._road_sum = np.zeros(len(network.edge_id))
-        self._crossing = self._unseen = self._seconds = 0.0
+        self._crossing = self._seconds = 0.0
+        self._unseen = np.zeros(len(Unseen._fields))
         self._severe = np.zeros(1 + n_d + n_k, dtype=np.int32)
         self._crossing_s = _crossing_times(network)
         self._crossing_s.flags.writeable = False
@@ -98,10 +99,10 @@ class CityObserver:
         before, self._time = self._time, batch.time
         self._edge.watch(seconds, batch, state)
         self._roads.watch(seconds, state)
-        self._doubt.watch(seconds, state)
+        self._doubt.watch(seconds, batch, state)
         self._road_sum += seconds * self._roads.per_road(state.vehicles.astype(np.float64))
         self._crossing += seconds * float(state.flow @ self._crossing_s)
-        self._unseen += seconds * self._doubt.unseen(state)
+        self._unseen += seconds * np.array(self._doubt.unseen(state))
         self._seconds += seconds
         if batch.time // (BIN_S * TENTHS_PER_SECOND) != before // (BIN_S * TENTHS_PER_SECOND):
             self._roads.close_bin()
@@ -114,20 +115,20 @@ class CityObserver:
     def _minute(self, state: TrafficState) -> CityFigures:
         """Close a minute."""
         seconds = self._seconds
-        crossed = self._edge.minute(seconds, self._time, state.counted_share)
+        crossed = self._edge.minute(seconds, self._time, state)
         believed = (float(self._road_sum.sum()) + self._crossing) / seconds
         self._vehicles.minute(
             Count(
                 crossed=crossed,
                 believed=max(0.0, believed + crossed.news),
-                unseen=self._unseen / seconds,
+                unseen=Unseen(*(self._unseen / seconds).tolist()),
                 hidden=self._doubt.hidden(state),
                 blind=self._edge.blind,
             )
         )
         road_vehicles = self._road_sum / seconds
-        self._road_sum[:] = 0.0
-        self._crossing = self._unseen = self._seconds = 0.0
+        self._road_sum[:] = self._unseen[:] = 0.0
+        self._crossing = self._seconds = 0.0
         return self._figures(state, road_vehicles)
 
     def _figures(self, state: TrafficState, road_vehicles: FloatArray) -> CityFigures:
