@@ -15,7 +15,7 @@ from citybrain_kernels.city import MINUTE_S, Pulses, count_pulses
 
 if TYPE_CHECKING:
     from citybrain.city.boundary import Boundary
-    from citybrain.network import Network
+    from citybrain.network import FloatArray, Network
     from citybrain.observations import ObservationBatch, SensorTable
     from citybrain.state import TrafficState
 
@@ -35,10 +35,10 @@ class Crossings(NamedTuple):
         each vehicle counts from when it was counted on [veh].
     unsure : variance of ``left``: who takes which way over lanes that lead out and on [veh2].
     astray : standard deviation of ``left`` that lasts: the turning shares themselves are not known exactly [veh].
-    beyond : mean of those between edge and loops [veh]; of these
+    outer : mean of those whom the lanes' sum has between edge and loops [veh].
+    beyond : mean of those who are there [veh]; of these
     queued : in queues beyond the first loops, as the lanes' estimates have it, and
     unfelt : variance of those who have come and not reached a loop yet [veh2].
-    news : what the lanes' estimates lack: they expected the usual flow before loops, others came [veh].
     """
 
     entered: float
@@ -46,10 +46,10 @@ class Crossings(NamedTuple):
     soon: float
     unsure: float
     astray: float
+    outer: float
     beyond: float
     queued: float
     unfelt: float
-    news: float
 
 
 class Edge:
@@ -75,12 +75,17 @@ class Edge:
         self._reach = sensors.distance[self._arrives]
         self._outer = np.flatnonzero(np.isfinite(boundary.inner))
         self._inner = boundary.inner[self._outer]
-        self._moving = np.maximum(0.0, 1.0 - self._inner / network.lane_length[self._outer])
-        for fixed in (self._arrives, self._lane, self._reach, self._outer, self._inner, self._moving):
+        # Of those who move, some are beyond the last loop, others before the first one.
+        length = network.lane_length[self._outer]
+        first = np.zeros(network.n_lanes)
+        first[self._lane] = self._reach
+        self._moving = np.maximum(0.0, 1.0 - self._inner / length)
+        self._between = np.maximum(0.0, (first[self._outer] - self._inner) / length)
+        for fixed in (self._arrives, self._lane, self._reach, self._outer, self._inner, self._moving, self._between):
             fixed.flags.writeable = False
         self._flow = np.zeros(len(self._arrives))
         self._queued = np.zeros(len(self._arrives))
-        self._content = 0.0
+        self._content = np.zeros(2)
         self._minutes = 0
         self._begin = -1.0
 
@@ -104,11 +109,12 @@ class Edge:
         self._queued += seconds * np.maximum(tail, 0.0) / JAM_SPACING
         self._content += seconds * self._outside(state)
 
-    def _outside(self, state: TrafficState) -> float:
-        """Vehicles on lanes between the network's edge and loops that count in, as these are believed [veh]."""
+    def _outside(self, state: TrafficState) -> FloatArray:
+        """Vehicles between the network's edge and loops that count in: all, and but for those on the way to a loop."""
         vehicles, queue, back = (x[self._outer] for x in (state.vehicles, state.queue, state.back_of_queue))
-        queued = np.maximum(0.0, 1.0 - self._inner / np.maximum(back, JAM_SPACING))
-        return float(((vehicles - queue) * self._moving + queue * queued).sum(dtype=np.float64))
+        standing = float(queue @ np.maximum(0.0, 1.0 - self._inner / np.maximum(back, JAM_SPACING)))
+        moving = vehicles - queue
+        return standing + np.array([float(moving @ self._moving), float(moving @ self._between)])
 
     def minute(self, seconds: float, time: int, state: TrafficState) -> Crossings:
         """Close a minute that had so many seconds and ends at ``time`` [tenths of a second]."""
@@ -133,10 +139,10 @@ class Edge:
             soon=float(felt.since_left[edge.enters].sum() - (felt.since_left * share).sum()) / seconds,
             unsure=per_minute * float((felt.left * share * (1.0 - share)).sum()),
             astray=per_minute * SHARE_DOUBT * float((felt.left * inferred).sum()),
-            beyond=self._content / seconds + float(news.sum() + after.sum() / seconds),
+            outer=float(self._content[0] + after.sum()) / seconds,
+            beyond=float(self._content[1] + after.sum()) / seconds + float((expected + news).sum()),
             queued=float(self._queued.sum()) / seconds,
             unfelt=float((self._flow * lately**3).sum()) / (3.0 * MINUTE_S**2),
-            news=float(news.sum()),
         )
         self._close(time)
         return found
@@ -146,6 +152,6 @@ class Edge:
         felt.after[:] = felt.later
         for sums in (*felt[2:6], felt.before, felt.later, self._queued):
             sums[:] = 0.0
-        self._content = 0.0
+        self._content[:] = 0.0
         self._begin = time / TENTHS_PER_SECOND
         self._minutes += 1

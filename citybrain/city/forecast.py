@@ -1,7 +1,8 @@
 """A short forecast of many series at once: damped trend, and earlier days where there are any. Pure arithmetic.
 
-Without history: the smoothed level, and where that has foretold better so far, Holt's linear trend, damped (Gardner and
-McKenzie 1985, Forecasting trends in time series, Management Science 31(10), 1237-1246). With history: the mean of
+Without history: what is now stays. Where one of them has foretold better so far: the smoothed level, or Holt's linear
+trend, damped (Gardner and McKenzie 1985, Forecasting trends in time series, Management Science 31(10), 1237-1246). With
+history: the mean of
 earlier days at that time, plus today's departure from it, which fades. Intervals come from the forecast's own errors so
 far.
 """
@@ -19,7 +20,8 @@ HORIZONS = (5, 15, 30)
 """Minutes ahead."""
 LEVEL_GAIN, TREND_GAIN, DAMPING = 0.6, 0.2, 0.7
 PROVEN = 0.8
-"""A trend is followed while its square errors so far are less than this share of those of the level alone."""
+"""The level is followed while its square errors so far are less than this share of those of the last value, and a trend
+while its errors are less than this share of what is followed without it."""
 SLOT_MIN = 5
 """Minutes of a slot of the day."""
 SLOTS = 24 * 60 // SLOT_MIN
@@ -86,10 +88,10 @@ class Forecaster:
         self._trend = np.zeros(size)
         self._last = np.zeros(size)
         self._minutes = 0
-        # Told, by the level alone, by the trend.
-        self._kept = np.zeros((3, sum(HORIZONS), size), dtype=np.float32)
+        # Told, by the last value, by the level alone, by the trend.
+        self._kept = np.zeros((4, sum(HORIZONS), size), dtype=np.float32)
         self._step = np.zeros(size)
-        self._error = np.zeros((3, len(HORIZONS), size))
+        self._error = np.zeros((4, len(HORIZONS), size))
         self.ahead = np.zeros((len(HORIZONS), size))
         """[H, S] forecasts made in the last minute."""
 
@@ -104,10 +106,10 @@ class Forecaster:
             self._level[:] = LEVEL_GAIN * value + (1.0 - LEVEL_GAIN) * (before + drift)
             self._trend[:] = TREND_GAIN * (self._level - before) + (1.0 - TREND_GAIN) * drift
         trends = self._trends()
-        self._look_ahead(minute, trends)
+        self._look_ahead(minute, value, trends)
         base = 0
         for k, horizon in enumerate(HORIZONS):
-            self._kept[:, base + self._minutes % horizon] = self.ahead[k], self._level, trends[k]
+            self._kept[:, base + self._minutes % horizon] = self.ahead[k], value, self._level, trends[k]
             base += horizon
         self._last[:] = value
         self._minutes += 1
@@ -142,11 +144,13 @@ class Forecaster:
         trends: FloatArray = self._level + reach * self._trend
         return trends
 
-    def _look_ahead(self, minute: int, trends: FloatArray) -> None:
+    def _look_ahead(self, minute: int, value: FloatArray, trends: FloatArray) -> None:
         for k, horizon in enumerate(HORIZONS):
             proven = self._minutes - horizon >= FEW
-            follow = proven & (self._error[2, k] < PROVEN * self._error[1, k])
-            self.ahead[k] = np.where(follow, trends[k], self._level)
+            _, still, smooth, trend = self._error[:, k]
+            calm = proven & (smooth < PROVEN * still)
+            follow = proven & (trend < PROVEN * np.where(calm, smooth, still))
+            self.ahead[k] = np.where(follow, trends[k], np.where(calm, self._level, value))
         if self._history is not None:
             n = self._history.mean.shape[1]
             usual = self._history.at(minute)

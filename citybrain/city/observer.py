@@ -120,7 +120,7 @@ class CityObserver:
         self._vehicles.minute(
             Count(
                 crossed=crossed,
-                believed=max(0.0, believed + crossed.news),
+                believed=max(0.0, believed),
                 unseen=Unseen(*(self._unseen / seconds).tolist()),
                 hidden=self._doubt.hidden(state),
                 blind=self._edge.blind,

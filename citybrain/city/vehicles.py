@@ -92,7 +92,7 @@ class VehiclesInNetwork:
     def minute(self, count: Count) -> None:
         """Take in a minute."""
         crossed, unseen, hidden = count.crossed, count.unseen, count.hidden
-        inside = count.believed - crossed.beyond + unseen.slow_inside + FILLED * hidden.inside
+        inside = count.believed - crossed.outer + unseen.slow_inside + FILLED * hidden.inside
         unit = float(np.hypot(COMMON_SHARE * unseen.inside, FILLED_SPREAD * hidden.inside))
         reading = READING + unseen.inside + crossed.queued
         counted = 0.5 * (crossed.entered + crossed.left)
