@@ -150,7 +150,7 @@ class Edge:
     def _close(self, time: int) -> None:
         felt = self._pulses
         felt.after[:] = felt.later
-        for sums in (*felt[2:6], felt.before, felt.later, self._queued):
+        for sums in (*felt[2:5], felt.before, felt.later, self._queued):
             sums[:] = 0.0
         self._content[:] = 0.0
         self._begin = time / TENTHS_PER_SECOND

@@ -30,7 +30,7 @@ class Pulses(NamedTuple):
     Attributes
     ----------
     last_off : [X] when the last pulse ended [s]. open : [X] a vehicle has reached the loop and not left it.
-    reached, left : [X] vehicles. since_reached, since_left : [X] sum of the time from then to the minute's end [s].
+    reached, left : [X] vehicles. since_left : [X] sum of the time from their leaving to the minute's end [s].
     before : [X] time that those who reached it were on the way to it in this minute [s].
     after, later : [X] time that those who left it are on the way from it in this minute and afterwards [s].
     """
@@ -39,7 +39,6 @@ class Pulses(NamedTuple):
     open: Bools
     reached: Floats
     left: Floats
-    since_reached: Floats
     since_left: Floats
     before: Floats
     after: Floats
@@ -99,7 +98,6 @@ def count_pulses(
         if on[n]:
             if t >= pulses.last_off[x] + DOUBLE_GAP and not repeated:
                 pulses.reached[x] += 1.0
-                pulses.since_reached[x] += min(MINUTE_S, max(0.0, end - t))
                 pulses.before[x] += min(before[x], max(0.0, t - begin))
                 pulses.open[x] = True
         elif t > pulses.last_off[x]:

@@ -19,7 +19,6 @@ class Loop:
     open: bool = False
     reached: float = 0.0
     left: float = 0.0
-    since_reached: float = 0.0
     since_left: float = 0.0
     before: float = 0.0
     after: float = 0.0
@@ -30,7 +29,6 @@ class Loop:
         for t, on in dict.fromkeys(events):
             if on and t - self.last_off >= DOUBLE_GAP:
                 self.reached += 1.0
-                self.since_reached += self._rest(t)
                 self.before += max(0.0, t - max(self.begin, t - self.way_to))
                 self.open = True
             if not on and t > self.last_off:
