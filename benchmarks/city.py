@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 CHOSE = ("district", "cologne1", "cologne3", "ingolstadt7", "hangzhou1", "arterial4x4")
-"""Maps that the constants of ``citybrain/city`` were chosen on; see docs/city.md for what the others had to do with it."""
+"""Maps that the constants of ``citybrain/city`` were chosen on; what the others had to do with it: docs/city.md."""
 MAPS = (
     *CHOSE,
     *("grid4x4", "cologne8", "ingolstadt1", "ingolstadt21", "bologna_acosta"),

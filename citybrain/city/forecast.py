@@ -20,8 +20,8 @@ HORIZONS = (5, 15, 30)
 """Minutes ahead."""
 LEVEL_GAIN, TREND_GAIN, DAMPING = 0.6, 0.2, 0.7
 PROVEN = 0.8
-"""The level is followed while its square errors so far are less than this share of those of the last value, and a trend
-while its errors are less than this share of what is followed without it."""
+"""The level is followed while its square errors so far are less than this share of those of the last value; a trend,
+while its errors are less than this share of the level's and less than those of the last value."""
 SLOT_MIN = 5
 """Minutes of a slot of the day."""
 SLOTS = 24 * 60 // SLOT_MIN
@@ -149,7 +149,7 @@ class Forecaster:
             proven = self._minutes - horizon >= FEW
             _, still, smooth, trend = self._error[:, k]
             calm = proven & (smooth < PROVEN * still)
-            follow = proven & (trend < PROVEN * np.where(calm, smooth, still))
+            follow = proven & (trend < np.minimum(PROVEN * smooth, still))
             self.ahead[k] = np.where(follow, trends[k], np.where(calm, self._level, value))
         if self._history is not None:
             n = self._history.mean.shape[1]
