@@ -212,7 +212,7 @@ def _name(job: Job) -> str:
 
 
 def _summary(firsts: dict[Job, list[dict[str, Any]]]) -> str:
-    """One line per layout over the maps that chose nothing."""
+    """One line per layout over the maps that constants were not chosen on."""
     found = []
     for layout in LAYOUTS:
         rows = [line(minutes) for job, minutes in firsts.items() if job.sensors == layout and job.scenario not in CHOSE]
@@ -220,7 +220,7 @@ def _summary(firsts: dict[Job, list[dict[str, Any]]]) -> str:
             error, covered = (np.array([float(row[k]) for row in rows]) for k in (3, 5))
             found.append(
                 f"`{layout}`: median error {np.median(error):.1f} %, covered {covered.mean():.0f} % on average "
-                f"over {len(rows)} maps that chose nothing."
+                f"over {len(rows)} maps without a mark (docs/city.md says what they had to do with it)."
             )
     return "\n".join(found)
 
