@@ -32,6 +32,8 @@ _PROFILES: dict[str, Constants] = tomllib.loads(
 )
 TIMING_PROFILES = tuple(_PROFILES)
 """Names of the profiles."""
+OWN = "own"
+"""The profile of networks with programs that an engineer made."""
 _SHORTEST_YELLOW_S, _LONGEST_YELLOW_S = 1.0, 6.0
 
 
@@ -63,7 +65,7 @@ def make_timings(profile: str, network: Network, signals: Signals, yellow_s: flo
             f"a yellow of {yellow_s} s is out of range; give {_SHORTEST_YELLOW_S:g} to {_LONGEST_YELLOW_S:g} s"
         )
     constants = dict(_PROFILES[profile])
-    if profile == "own":
+    if profile == OWN:
         constants["yellow_s"] = yellow_s or constants["yellow_s"]
         return own_timings(profile, constants, signals)
     if profile == "resco" and yellow_s is not None:

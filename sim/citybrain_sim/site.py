@@ -13,7 +13,8 @@ from citybrain.engine import Engine
 from citybrain.errors import InputError, ProfileError
 from citybrain.guard import LampGuard
 from citybrain.health.estimator import WatchfulEstimator
-from citybrain.profiles import TIMING_PROFILES, make_timings
+from citybrain.interstages import OwnInterstages
+from citybrain.profiles import OWN, TIMING_PROFILES, make_timings
 from citybrain.units import to_tenths
 from citybrain_sim.demand import GREATEST_FACTOR, LEAST_FACTOR
 from citybrain_sim.runs import NO_SENSORS, PERFECT_SIGHT, PROTOCOLS, SUMO_CONTROLLERS
@@ -72,10 +73,11 @@ def make_engine(
 ) -> Engine:
     """Build the engine that a run asks for; around an estimator of these sensors, if one is given."""
     site = street.site
+    guard = LampGuard(site.signals, site.timings, to_tenths(street.scenario.begin_s))
     return Engine(
         estimator or make_estimator(street, sensors),
         make_controller(spec.controller, site),
-        LampGuard(site.signals, site.timings, to_tenths(street.scenario.begin_s)),
+        OwnInterstages(guard, site.signals, site.timings) if site.timings.profile == OWN else guard,
         observers,
     )
 
