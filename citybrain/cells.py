@@ -229,6 +229,8 @@ def make_belief(network: Network, layout: Layout) -> Belief:
         leave=np.full(n_l, FIRST_DEMAND),
         over=np.zeros(n_l),
         beyond_gap=np.zeros(n_l),
+        passed=np.zeros(n_l),
+        unsure=np.zeros(n_l),
         part=np.zeros(n_l),
         stream=np.full(n_m, FIRST_DEMAND / 4),
         asked=np.zeros(n_l),

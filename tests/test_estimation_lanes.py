@@ -91,6 +91,7 @@ def any_belief(rng: np.random.Generator) -> tuple[Layout, Belief]:
     for ages in (belief.gate_free, belief.head_free, belief.covered):
         ages[:] = rng.choice([-1.0, 2.0, 5.0, 20.0], n_l)
     belief.over[:], belief.beyond_gap[:] = rng.choice([0.0, 8.0], n_l), rng.choice([0.0, 4.0], n_l)
+    belief.passed[:], belief.unsure[:] = rng.integers(0, 9, n_l), rng.integers(0, 90, n_l)
     return layout, belief
 
 
@@ -183,15 +184,17 @@ def test_learning_of_demand_matches_its_twin(seed: int) -> None:
     belief.missed[:], belief.spoken[:] = rng.choice([np.inf, 2.0], 7), 0.1
     was, seconds = copied(belief), float(rng.choice([0.0, 60.0, 4000.0]))
     lanes.learn_demand(NOW, seconds, layout, belief)
-    use, stream = slow.long_run(layout, was, seconds)
+    use, demand, since, stream = slow.long_run(layout, was, seconds)
     assert np.allclose(belief.use, use)
     assert np.allclose(belief.stream, stream)
+    for lane, (passed, span) in since.items():
+        assert (belief.passed[lane], belief.unsure[lane]) == pytest.approx((passed, span))
+        assert belief.demand[lane] == pytest.approx(demand[lane])
     asked, sent = {}, {}
     for road in slow.roads_of(layout):
         told = []
         for lane in road:
-            hidden = min(lanes.MOST_HIDDEN, was.over[lane] / lanes.HIDDEN_GROWTH)
-            told.append(use[lane] * (1 + hidden) if layout.sensed[lane] else float(was.demand[lane]))
+            told.append(demand[lane] if layout.sensed[lane] else float(was.demand[lane]))
             counted = was.crossings[lane] or was.departures[lane]
             assert belief.missed[lane] == (0.0 if counted else was.missed[lane] + 0.1)
         if any(flow >= 0 for flow in told):
@@ -201,6 +204,24 @@ def test_learning_of_demand_matches_its_twin(seed: int) -> None:
         moves = slow.moves_of(layout, lane)
         expected = slow.learned_shares(layout, was, lane, asked, sent)
         assert np.allclose([belief.share[m] for m in moves], expected)
+
+
+def test_what_passes_while_a_queue_is_hidden_is_not_taken_for_what_comes() -> None:
+    layout, belief = any_belief(np.random.default_rng(1))
+    layout.sensed[:], layout.gate[:], layout.edge[:] = True, 1, 3
+    belief.use[:], belief.unsure[:], belief.passed[:], belief.missed[:] = 0.3, 0.0, 0.0, 0.0
+
+    def pass_by(seconds: int, flow: float, over: float) -> None:
+        for _ in range(seconds):
+            belief.crossings[:], belief.over[:] = flow, over
+            lanes.learn_demand(NOW, 4000.0, layout, belief)
+
+    pass_by(400, 0.1, over=10.0)
+    assert belief.demand == pytest.approx(np.full(7, 0.3))
+    pass_by(200, 0.7, over=10.0)
+    pass_by(1, 0.3, over=0.0)
+    assert belief.use == pytest.approx(np.full(7, 0.3), abs=0.01)
+    assert belief.demand == pytest.approx(belief.use)
 
 
 @FEW

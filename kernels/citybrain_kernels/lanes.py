@@ -41,8 +41,10 @@ TAIL_GAP, TAIL_PASSED = 0.2, 4.0
 """The tail of a queue has passed when the cell holds less than this share of its storage for so many seconds."""
 START_WAVE = 5.0
 """Speed at which the start of a queue travels back from the stop line [m/s]."""
+USE_MEMORY = 300.0
+"""Seconds over which long-run flows are means."""
 HIDDEN_GROWTH, MOST_HIDDEN = 180.0, 1.0
-"""While a queue reaches beyond sight, the demand is believed to exceed the discharge, the more the longer [s]."""
+"""While a queue reaches beyond loops and no camera sees further, more is believed to come, the longer the more [s]."""
 LEAST_USE = 0.003
 """Flow that a lane is at least believed to attract [veh/s]."""
 NOTHING = 1e-4
@@ -155,6 +157,7 @@ class Belief(NamedTuple):
     leave : [L] long-run flow over stop lines [veh/s].
     over : [L] seconds for which the queue has reached beyond the ``edge``.
     beyond_gap : [L] seconds for which the ``edge`` has been empty.
+    passed, unsure : [L] vehicles and seconds since no queue reached beyond the ``edge``.
     part : [L] share of what is spread over the road's lanes that falls to this one.
     stream : [M] long-run flow of the movement [veh/s].
     asked, sent : [L] at the first lane of a road: long-run flow that its sensors ask for (-1 unknown), and that its
@@ -198,6 +201,8 @@ class Belief(NamedTuple):
     leave: Floats
     over: Floats
     beyond_gap: Floats
+    passed: Floats
+    unsure: Floats
     part: Floats
     stream: Floats
     asked: Floats
@@ -565,16 +570,14 @@ def learn_demand(now: float, seconds: float, layout: Layout, belief: Belief) -> 
     belief : updates ``use``, ``demand``, ``missed``, ``stream``, ``share``, ``turn_seen``, ``turn_time``; ``asked`` and
         ``sent`` on the way.
     """
-    gain = 1.0 / min(300.0, 30.0 + seconds)
+    gain = 1.0 / min(USE_MEMORY, 30.0 + seconds)
     for l in range(len(layout.cell_length)):
         belief.missed[l] += belief.spoken[l]
         if belief.crossings[l] != 0.0 or belief.departures[l] != 0.0:
             belief.missed[l] = 0.0
         if layout.sensed[l]:
             flow = belief.crossings[l] if layout.gate[l] > 0 else belief.outflow[l]
-            belief.use[l] += gain * (flow - belief.use[l])
-            hidden = min(MOST_HIDDEN, belief.over[l] / HIDDEN_GROWTH)
-            belief.demand[l] = belief.use[l] * (1.0 + hidden)
+            _learn_use(l, flow, gain, layout, belief)
         if belief.missed[l] == 0.0:
             belief.spoken[l] = belief.use[l]
         if layout.stop_loop[l]:
@@ -606,6 +609,26 @@ def learn_demand(now: float, seconds: float, layout: Layout, belief: Belief) -> 
             belief.share[m] /= total
         if not layout.sensed[l]:
             belief.demand[l] = flow / max(known, 0.2) if known > 0.0 else -1.0
+
+
+@kernel
+def _learn_use(l: int, flow: float, gain: float, layout: Layout, belief: Belief) -> None:
+    """Learn what comes to a lane from what passes its furthest sensor, over spans that end without a hidden queue.
+
+    While a queue reaches beyond sight the discharge passes: less than what comes, or what came earlier.
+    """
+    belief.passed[l] += flow
+    belief.unsure[l] += 1.0
+    span = belief.unsure[l]
+    if belief.over[l] == 0.0:
+        belief.use[l] += (1.0 - (1.0 - gain) ** span) * (belief.passed[l] / span - belief.use[l])
+        belief.passed[l] = 0.0
+        belief.unsure[l] = 0.0
+        belief.demand[l] = belief.use[l]
+        return
+    least = (belief.passed[l] + USE_MEMORY * belief.use[l]) / (span + USE_MEMORY)
+    unseen = min(MOST_HIDDEN, belief.over[l] / HIDDEN_GROWTH) if layout.edge[l] < layout.gate[l] else 0.0
+    belief.demand[l] = max(belief.use[l], least) * (1.0 + unseen)
 
 
 @kernel

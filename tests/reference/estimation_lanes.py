@@ -154,14 +154,30 @@ def learned_shares(
     return [share / sum(found) for share in found]
 
 
-def long_run(layout: Layout, belief: Belief, seconds: float) -> tuple[list[float], list[float]]:
-    """Flow of every sensed lane (others as they were) and of every movement, a second later [veh/s]."""
+def long_run(
+    layout: Layout, belief: Belief, seconds: float
+) -> tuple[list[float], dict[int, float], dict[int, tuple[float, float]], list[float]]:
+    """A second later: usual flow of every lane, demand of sensed ones, what has passed them for how long, streams.
+
+    Flows [veh/s]. A span in which a queue reached beyond sight counts as one, when it is over.
+    """
     gain = 1 / min(300, 30 + seconds)
     use = [float(x) for x in belief.use]
-    for l, sensed in enumerate(layout.sensed.tolist()):
-        seen = belief.crossings[l] if layout.gate[l] else belief.outflow[l]
-        use[l] = (1 - gain) * use[l] + gain * seen if sensed else use[l]
-    return use, [(1 - gain) * s + gain * f for s, f in zip(belief.stream, belief.flux, strict=True)]
+    demand, since = {}, {}
+    for l in np.flatnonzero(layout.sensed).tolist():
+        passed = float(belief.passed[l] + (belief.crossings[l] if layout.gate[l] else belief.outflow[l]))
+        span = float(belief.unsure[l]) + 1
+        hidden = float(belief.over[l])
+        since[l] = (passed, span) if hidden else (0.0, 0.0)
+        if not hidden:
+            keep = (1 - gain) ** span
+            use[l] = keep * use[l] + (1 - keep) * passed / span
+            demand[l] = use[l]
+            continue
+        seen_further = layout.edge[l] >= layout.gate[l]
+        growth = 1.0 if seen_further else 1 + min(k.MOST_HIDDEN, hidden / k.HIDDEN_GROWTH)
+        demand[l] = growth * max(use[l], (passed + 300 * use[l]) / (span + 300))
+    return use, demand, since, [(1 - gain) * s + gain * f for s, f in zip(belief.stream, belief.flux, strict=True)]
 
 
 def totals(layout: Layout, belief: Belief, l: int) -> dict[str, float]:
