@@ -120,7 +120,9 @@ class Edge:
         """Close a minute that had so many seconds and ends at ``time`` [tenths of a second]."""
         edge, felt, x = self._boundary, self._pulses, self._arrives
         share = leaving_share(edge, state.counted_share)
-        inferred = leaving_share(edge, state.counted_share * (1.0 - state.turn_confidence)) * (1.0 - share)
+        # Who made a state without an estimator does not say how sure its shares are.
+        sure = state.turn_confidence if state.turn_confidence.size else np.zeros_like(state.counted_share)
+        inferred = leaving_share(edge, state.counted_share * (1.0 - sure)) * (1.0 - share)
         way = edge.enter_s[x]
         gain = 1.0 / min(FLOW_MINUTES, self._minutes + 1)
         usual = self._flow.copy()
