@@ -25,14 +25,13 @@ from citybrain.control.planner import Planner
 from citybrain.documents import write_json
 from citybrain.engine import Engine
 from citybrain.errors import CityBrainError
-from citybrain.guard import LampGuard
 from citybrain.measures import Tally, is_gridlocked, measure_trips
 from citybrain.randomness import generator
 from citybrain.units import TENTHS_PER_SECOND, to_tenths
 from citybrain_sim.bench.layout import markdown
 from citybrain_sim.runs import RunSpec
 from citybrain_sim.sensor_profiles import load_sensor_profile
-from citybrain_sim.site import make_estimator, open_street
+from citybrain_sim.site import make_estimator, make_guard, open_street
 from citybrain_sim.sumo_plant import SumoOptions, SumoPlant
 from citybrain_sim.trips import read_trips
 
@@ -65,7 +64,7 @@ def run(job: Job) -> None:
     street = open_street(RunSpec(scenario=job.scenario, controller="planner", seed=job.seed, sensors=job.sensors))
     site, begin, end = street.site, street.scenario.begin_s, street.scenario.begin_s
     planner = Planner(site, job.variant.parameters)
-    guard, tally = LampGuard(site.signals, site.timings, to_tenths(begin)), Tally(site.signals, to_tenths(begin))
+    guard, tally = make_guard(site, begin), Tally(site.signals, to_tenths(begin))
     with tempfile.TemporaryDirectory() as folder:
         options = SumoOptions(
             config=street.config, folder=Path(folder), begin_s=begin, end_s=street.scenario.end_s, seed=job.seed

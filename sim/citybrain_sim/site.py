@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from citybrain.engine import Observer
+    from citybrain.engine import Guard, Observer
     from citybrain.observations import SensorTable
     from citybrain_sim.runs import RunSpec
 
@@ -72,14 +72,18 @@ def make_engine(
     estimator: WatchfulEstimator | None = None,
 ) -> Engine:
     """Build the engine that a run asks for; around an estimator of these sensors, if one is given."""
-    site = street.site
-    guard = LampGuard(site.signals, site.timings, to_tenths(street.scenario.begin_s))
     return Engine(
         estimator or make_estimator(street, sensors),
-        make_controller(spec.controller, site),
-        OwnInterstages(guard, site.signals, site.timings) if site.timings.profile == OWN else guard,
+        make_controller(spec.controller, street.site),
+        make_guard(street.site, street.scenario.begin_s),
         observers,
     )
+
+
+def make_guard(site: Site, begin_s: float) -> Guard:
+    """Build the guard of every run: with the programs' own interstages where the programs are an engineer's."""
+    guard = LampGuard(site.signals, site.timings, to_tenths(begin_s))
+    return OwnInterstages(guard, site.signals, site.timings) if site.timings.profile == OWN else guard
 
 
 def sensor_profile(spec: RunSpec) -> SensorProfile:
