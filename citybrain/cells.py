@@ -293,6 +293,8 @@ def make_cameras(network: Network, sensors: SensorTable, layout: Layout) -> Came
         trust=np.ones(len(sensors.cover_lane)),
         latest=np.full(len(sensors.sensor_id), LONG_AGO),
         sight_of=np.full(network.n_lanes, -1, dtype=np.int32),
+        inside=np.zeros(network.n_lanes),
+        inside_time=np.full(network.n_lanes, -np.inf),
         seen=np.zeros(int(layout.cell_ptr[-1])),
         seen_standing=np.zeros(int(layout.cell_ptr[-1])),
     )

@@ -71,6 +71,8 @@ class Wish:
     cost : [I] what the controller thinks its plan costs [veh s]; NaN where it does not say.
     ending : [I] ``Ending`` of the last green that it let end; None: all are forced.
     reasons : None where the controller gives none.
+    occupied : [G] vehicles of the group stand in the intersection: no green that crosses them should begin yet; None:
+        nothing is known of that.
     """
 
     time: int
@@ -79,6 +81,7 @@ class Wish:
     cost: NDArray[np.float32]
     ending: NDArray[np.uint8] | None = None
     reasons: Reasons | None = None
+    occupied: NDArray[np.bool_] | None = None
 
     @classmethod
     def now(cls, time: int, row: NDArray[np.int32]) -> Wish:

@@ -61,6 +61,10 @@ class LampGuard:
     ``as_programmed``, the intersection goes from one row to the next one of its own program exactly as the program
     has it: a program may turn a yellow green, or have no yellow.
 
+    Where a wish says that vehicles of a group whose green has ended still stand in the intersection, the greens that
+    conflict with it wait for them: red clearance is extended by ``LONGEST_EXTENSION`` at most, and only while no other
+    group's red grows too long by it. It is never shortened.
+
     No red of a group that some stage serves lasts longer than ``max_red`` plus, for every other lawful stage of the
     intersection that does not serve the group, one service of it: the change to it, its minimum green and
     ``SPARE_TICKS`` ticks (:func:`red_bounds`). Those are needed only where several groups are due at the same time;
@@ -171,16 +175,20 @@ class LampGuard:
         Raises
         ------
         ContractError
-            If the wish is older than the last one, or not one row of plans per intersection.
+            If the wish is older than the last one, not one row of plans per intersection, or its ``occupied`` not one
+            flag per group.
         """
         n_i = self._signals.n_intersections
         if wish.plan_row.ndim != 2 or wish.plan_row.shape[0] != n_i or wish.plan_row.shape[1] < 1:
             raise ContractError(f"a wish must be [{n_i}, stages], found {wish.plan_row.shape}")
+        if wish.occupied is not None and wish.occupied.shape != (self._signals.n_groups,):
+            raise ContractError(f"occupied must be [{self._signals.n_groups}], found {list(wish.occupied.shape)}")
         elapsed = wish.time - self._lamps.time
         if elapsed < 0:
             raise ContractError(f"a wish for time {wish.time} came after time {self._lamps.time}; time only grows")
         self._tick = elapsed or self._tick
         plan_row = np.ascontiguousarray(wish.plan_row, dtype=np.int32)
+        self._memory.occupied[:] = False if wish.occupied is None else wish.occupied
         count = kernels.enforce(np.int64(wish.time), np.int64(self._tick), plan_row, self._desk)
         face = self._face
         self._lamps = self._look(wish.time)
@@ -353,6 +361,7 @@ def _make_memory(signals: Signals, timings: Timings, tables: kernels.GuardTables
         told_site=np.zeros(n_i, dtype=np.uint8),
         told_group=np.zeros(n_g, dtype=np.uint8),
         bends=np.zeros(n_g, dtype=np.uint8),
+        occupied=np.zeros(n_g, dtype=np.bool_),
     )
 
 

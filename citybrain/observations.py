@@ -82,7 +82,8 @@ class ObservationBatch:
     frame_sensor, frame_time : camera frames that arrived; a camera that is alive and sees nothing sends a frame.
     object_sensor, object_time : camera objects: sensor, time of the frame [s].
     object_lane : lane as the camera judges it.
-    object_distance : from the vehicle's front to the end of that lane [m].
+    object_distance : from the vehicle's front to the end of that lane [m]; below 0 for a vehicle that has crossed the
+        lane's stop line and is still in the intersection.
     object_speed : [m/s].
     object_confidence : 0 to 1.
     count_sensor, count_lane : counts: sensor, and the lane that a camera counted, -1 for loops.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from citybrain.control.fixed import Timetable
-from citybrain.control.stages import stage_tables
+from citybrain.control.stages import group_stops, stage_tables
 from citybrain.decisions import Wish
 from citybrain.signals import Aspect
 from citybrain.units import TENTHS_PER_SECOND
@@ -60,9 +60,7 @@ class Cautious:
         approaches, self._approach = np.unique(np.column_stack((owner, road)), axis=0, return_inverse=True)
         self._intersection = approaches[:, 0]
         self._n = network.n_intersections
-        stop = network.lane_approach[network.move_from[site.signals.group_move]]
-        group = np.repeat(np.arange(site.signals.n_groups), np.diff(site.signals.group_move_ptr))
-        self._stop, self._group = stop[stop >= 0], group[stop >= 0]
+        self._group, self._stop = group_stops(site)
         self._green_until = np.full(len(self._lane), -1, dtype=np.int64)
 
     def decide(self, state: TrafficState, lamps: LampState) -> Wish:

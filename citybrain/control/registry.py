@@ -59,8 +59,9 @@ def make_controller(name: str, site: Site) -> Controller:
         return MaxPressure(site) if name == "max-pressure" else MaxWave(site)
     if name in {"planner", "oracle"}:
         from citybrain.control.cautious import Cautious  # noqa: PLC0415 - see above
+        from citybrain.control.clearing import Clearing  # noqa: PLC0415 - see above
         from citybrain.control.planner import Planner  # noqa: PLC0415 - see above
 
-        return Cautious(site, Planner(site))
+        return Clearing(site, Cautious(site, Planner(site)))
     known = ", ".join(entry.name for entry in CONTROLLERS)
     raise InputError(f"no controller is named {name!r}; choose one of: {known}")

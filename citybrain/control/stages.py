@@ -115,6 +115,13 @@ def best_stage(tables: StageTables, score: FloatArray, shown: IntArray) -> IntAr
     return np.where(stay[shown], shown, choice).astype(np.int32)
 
 
+def group_stops(site: Site) -> tuple[IntArray, IntArray]:
+    """Pairs of a group and a stop-line lane that it lets go: groups [P], rows of ``approach_lane`` [P]."""
+    stop = site.network.lane_approach[site.network.move_from[site.signals.group_move]]
+    group = np.repeat(np.arange(site.signals.n_groups, dtype=np.int32), np.diff(site.signals.group_move_ptr))
+    return group[stop >= 0], stop[stop >= 0]
+
+
 def is_stage_shown(signals: Signals, row: IntArray, changing: BoolArray) -> BoolArray:
     """Tell where a stage stands fully shown [I]: neither an interstage row nor a change under way."""
     return signals.row_is_stage[row] & ~changing

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FASTEST = 90.0
 """Greatest speed that is believed [m/s]."""
+WIDEST = 100.0
+"""Distance beyond a stop line up to which a vehicle may be in the intersection [m]."""
 DENSEST = 1.0
 """Vehicles that pass a lane in a second, at most: no driver follows more closely for a whole interval."""
 LONGEST_QUEUE = 1000.0
@@ -32,7 +34,7 @@ FAMILY_OF_ROW[list(RowKind)] = _EVENTS, _SIGHT, _SIGHT, _COUNTS, _TURNS
 def possible_objects(posted: Posted, rows: NDArray[np.int64], reach: NDArray[np.float32]) -> Mask:
     """Which objects are possible on lanes that reach so far [m]."""
     distance, speed, confidence = posted.distance[rows], posted.speed[rows], posted.confidence[rows]
-    sane: Mask = (distance >= 0.0) & (distance <= reach) & (speed >= 0.0) & (speed <= FASTEST)
+    sane: Mask = (distance >= -WIDEST) & (distance <= reach) & (speed >= 0.0) & (speed <= FASTEST)
     return sane & (confidence >= 0.0) & (confidence <= 1.0)
 
 
@@ -74,8 +76,8 @@ def what_is_impossible(posted: Posted, row: int) -> str:
         )
     return (
         f"distance {posted.distance[row]:.6g} m, speed {posted.speed[row]:.6g} m/s, confidence "
-        f"{posted.confidence[row]:.6g}: distance must lie within the lane, speed within 0 and "
-        f"{FASTEST:.0f} m/s, confidence within 0 and 1"
+        f"{posted.confidence[row]:.6g}: distance must lie within the lane, or within -{WIDEST:.0f} and 0 for a vehicle "
+        f"beyond its stop line, speed within 0 and {FASTEST:.0f} m/s, confidence within 0 and 1"
     )
 
 

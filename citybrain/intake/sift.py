@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from citybrain.intake.possible import DENSEST, FAMILY_OF_ROW, FASTEST, LONGEST_QUEUE, SENDS
+from citybrain.intake.possible import DENSEST, FAMILY_OF_ROW, FASTEST, LONGEST_QUEUE, SENDS, WIDEST
 from citybrain.intake.posted import RowKind, Verdict
 from citybrain.observations import LONGEST_INTERVAL, SHORTEST_INTERVAL
 
@@ -79,7 +79,7 @@ class Sifter:
             possible &= np.isnan(row["occupancy"]) | _within(row["occupancy"], 0.0, 1.0)
             possible &= np.isnan(row["queue"]) | _within(row["queue"], 0.0, LONGEST_QUEUE)
         if kind == RowKind.OBJECT:
-            possible &= _within(row["distance"], 0.0, FURTHEST) & _within(row["speed"], 0.0, FASTEST)
+            possible &= _within(row["distance"], -WIDEST, FURTHEST) & _within(row["speed"], 0.0, FASTEST)
             possible &= _within(row["confidence"], 0.0, 1.0)
         _mark(verdict, ~possible, Verdict.IMPOSSIBLE_VALUE)
         return verdict

@@ -34,7 +34,8 @@ class Course(NamedTuple):
 def stages_alone(wish: Wish, row_stage: NDArray[np.int32]) -> Wish:
     """Leave out the rows that are no stages; the stage after them is wanted from their start on.
 
-    Where nothing is left, column 0 is -1: the stage shown is kept.
+    Where nothing is left, column 0 is -1: the stage shown is kept. A cabinet times its own red clearance, and cannot be
+    told of who stands inside.
     """
     row, start = np.full_like(wish.plan_row, -1), np.full_like(wish.plan_start, -1)
     n_i, length = row.shape
@@ -50,7 +51,7 @@ def stages_alone(wish: Wish, row_stage: NDArray[np.int32]) -> Wish:
         start[each[is_stage], place[is_stage]] = begin[is_stage]
         place += is_stage
         since = np.where(given & ~is_stage, begin, -1)
-    return replace(wish, plan_row=row, plan_start=start)
+    return replace(wish, plan_row=row, plan_start=start, occupied=None)
 
 
 def fallback_timetable(book: Book) -> Timetable:

@@ -110,6 +110,8 @@ class Cameras(NamedTuple):
     trust : [rows of cover] 0 (frames do not correct the lane) to 1.
     latest : [X] time of the last frame taken in [s].
     sight_of : [L] sensor whose frame is being taken in, -1 otherwise.
+    inside, inside_time : [L] vehicles beyond the lane's stop line that stand in the intersection, and the time of the
+        frame that showed it [s].
     seen, seen_standing : [C] scratch: vehicles in the frame.
     """
 
@@ -119,6 +121,8 @@ class Cameras(NamedTuple):
     trust: Floats
     latest: Floats
     sight_of: Ints
+    inside: Floats
+    inside_time: Floats
     seen: Floats
     seen_standing: Floats
 
@@ -429,6 +433,7 @@ def take_frames(
     now : [s].
     frame_sensor, frame_time : [F] sorted by sensor, time.
     object_* : [O] sorted by sensor, time, lane, distance, speed, confidence; m and m/s.
+    cameras : ``latest``, ``inside`` and ``inside_time`` are updated.
     belief : ``content``, ``pace``, ``standing`` and ``head_seen`` are updated.
     evidence : [L] time of the last evidence about a lane [s], updated.
     """
@@ -442,6 +447,8 @@ def take_frames(
         for k in range(cameras.cover_ptr[x], cameras.cover_ptr[x + 1]):
             if cameras.trust[k] > 0.0:
                 cameras.sight_of[cameras.cover_lane[k]] = x
+                cameras.inside[cameras.cover_lane[k]] = 0.0
+                cameras.inside_time[cameras.cover_lane[k]] = t
                 evidence[cameras.cover_lane[k]] = max(evidence[cameras.cover_lane[k]], t)
         while o < len(object_sensor) and (object_sensor[o] < x or (object_sensor[o] == x and object_time[o] < t)):
             o += 1
@@ -455,11 +462,16 @@ def take_frames(
                 and object_distance[o - 1] == object_distance[o]
                 and object_speed[o - 1] == object_speed[o]
             )
-            sane = l >= 0 and object_distance[o] >= 0.0 and object_speed[o] >= 0.0
-            if sane and not again and cameras.sight_of[l] == x and object_confidence[o] >= DOUBTFUL:
-                _place(now - t, layout, l, object_distance[o], object_speed[o], object_confidence[o], cameras, belief)
-                if object_speed[o] < STANDING_SPEED and object_distance[o] < HEAD_REACH:
-                    belief.head_seen[l] = t
+            sane = l >= 0 and not again and object_speed[o] >= 0.0
+            if sane and cameras.sight_of[l] == x and object_confidence[o] >= DOUBTFUL:
+                standing = object_speed[o] < STANDING_SPEED
+                distance = object_distance[o]
+                if distance < 0.0:
+                    cameras.inside[l] += 1.0 if standing else 0.0
+                elif distance >= 0.0:
+                    _place(now - t, layout, l, distance, object_speed[o], object_confidence[o], cameras, belief)
+                    if standing and distance < HEAD_REACH:
+                        belief.head_seen[l] = t
             o += 1
         for k in range(cameras.cover_ptr[x], cameras.cover_ptr[x + 1]):
             l = cameras.cover_lane[k]
@@ -467,6 +479,14 @@ def take_frames(
                 cells = cameras.cover_cells[k]
                 _correct(layout.cell_ptr[l], cells, layout.cell_ptr[l + 1], cameras.trust[k], cameras, belief)
             cameras.sight_of[l] = -1
+
+
+@kernel
+def tell_inside(now: float, stop_lane: Ints, cameras: Cameras, out: Singles) -> None:
+    """Tell how many vehicles [A] stand in the intersection, beyond the stop line that they have crossed."""
+    for a in range(len(stop_lane)):
+        l = stop_lane[a]
+        out[a] = cameras.inside[l] if now - cameras.inside_time[l] <= OLDEST_FRAME else 0.0
 
 
 @kernel

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citybrain_kernels.accelerate import Held, desk_kernel, kernel
-from citybrain_kernels.assimilation import Cameras, Loops, correct, take_loops
+from citybrain_kernels.assimilation import Cameras, Loops, correct, take_loops, tell_inside
 from citybrain_kernels.counts import Counters, take_counts, watch_counters
 from citybrain_kernels.estimation import Upstream, foretell, sum_lanes, watch_heads
 from citybrain_kernels.lanes import Belief, Bytes, Layout, move_lanes, read_lamps
@@ -94,7 +94,7 @@ class Desk(NamedTuple):
 class Totals(NamedTuple):
     """What comes out; rows in the order of ``LANE_TOTALS``, ``STOP_TOTALS``, ``MOVE_TOTALS``, as in ``TrafficState``.
 
-    lanes [9, L]; stops [6, A]; moves [5, M]; blocked [A]; arrivals [A, H].
+    lanes [9, L]; stops [7, A]; moves [5, M]; blocked [A]; arrivals [A, H].
     """
 
     lanes: Singles
@@ -105,7 +105,7 @@ class Totals(NamedTuple):
 
 
 LANE_TOTALS = ("vehicles", "queue", "back_of_queue", "room", "flow", "occupancy", "confidence", "age", "back_vehicles")
-STOP_TOTALS = ("head_wait", "discharge", "spill", "start_loss", "discharge_confidence", "discharge_age")
+STOP_TOTALS = ("head_wait", "discharge", "spill", "start_loss", "discharge_confidence", "discharge_age", "inside")
 MOVE_TOTALS = ("effective_discharge", "effective_confidence", "effective_age", "turn_confidence", "turn_age")
 
 
@@ -236,5 +236,6 @@ def estimate(
     )
     foretell(layout, belief, street.upstream, memory.weight, memory.full, memory.beyond, totals.arrivals, stops[2])
     learn_discharge(now, layout, belief, memory.discharge)
-    tell_movements(now, layout, street.stop_lane, street.sureness, belief, memory.discharge, stops[3:], totals.moves)
+    tell_inside(now, street.stop_lane, memory.cameras, stops[6])
+    tell_movements(now, layout, street.stop_lane, street.sureness, belief, memory.discharge, stops[3:6], totals.moves)
     return True

@@ -21,6 +21,8 @@ APART, TOGETHER, BOTH_PROTECTED = 0, 1, 2
 """How far two groups may be green at the same time."""
 SPARE_TICKS = 4
 """A change waits for a minimum green, a yellow, a tick of red and an intergreen: each may end within a tick."""
+LONGEST_EXTENSION = 40
+"""A green waits at most so much longer than its intergreen for vehicles that stand in the intersection [tenths]."""
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -86,6 +88,7 @@ class GuardMemory(NamedTuple):
     green_end : [G] end of the last green [tenths].
     told_site, told_group : [I], [G] bends that held at the last tick, as bits.
     bends : [G] bends of this tick, as bits.
+    occupied : [G] vehicles of the group are said to stand in the intersection.
     """
 
     row: Int32
@@ -100,6 +103,7 @@ class GuardMemory(NamedTuple):
     told_site: Bytes
     told_group: Bytes
     bends: Bytes
+    occupied: Bools
 
 
 class Face(NamedTuple):
@@ -204,7 +208,42 @@ def _begin_change(tables: Any, memory: Any, i: int, target: int, time: int, quie
 
 
 @kernel
-def _finish_change(tables: Any, memory: Any, i: int, time: int) -> None:
+def _still_crossed(tables: Any, memory: Any, i: int, time: int) -> bool:
+    """Whether vehicles of a green that ended stand where a green of the stage that is changed to would cross them."""
+    g0 = tables.group_ptr[i]
+    n = tables.group_ptr[i + 1] - g0
+    a0 = tables.row_aspect_ptr[memory.row[i]]
+    for e in range(n):
+        if not memory.occupied[g0 + e] or memory.aspect[g0 + e] >= PERMISSIVE:
+            continue
+        for k in range(n):
+            cell = tables.pair_ptr[i] + e * n + k
+            begins = tables.row_aspect[a0 + k] >= PERMISSIVE > memory.aspect[g0 + k]
+            since = time - memory.green_end[g0 + e] - tables.intergreen[cell]
+            if begins and tables.pair[cell] != BOTH_PROTECTED and since < LONGEST_EXTENSION:
+                return True
+    return False
+
+
+@kernel
+def _may_wait(tables: Any, memory: Any, i: int, time: int, tick: int) -> bool:
+    """Whether the begin of a stage may wait for another tick: all who are red come in time all the same."""
+    g0 = tables.group_ptr[i]
+    target = memory.row[i]
+    for g in range(g0, tables.group_ptr[i + 1]):
+        if memory.aspect[g] != RED or tables.group_stage[g] < 0:
+            continue
+        served = tables.row_aspect[tables.row_aspect_ptr[target] + g - g0] >= PERMISSIVE
+        ready = time + SPARE_TICKS * tick
+        if not served:
+            ready += tables.row_green[target] + tables.group_change[g]
+        if ready > memory.aspect_since[g] + tables.max_red[g]:
+            return False
+    return True
+
+
+@kernel
+def _finish_change(tables: Any, memory: Any, i: int, time: int, tick: int) -> None:
     """Show the stage that was committed to, once all that ends is red and all that begins may begin."""
     g0 = tables.group_ptr[i]
     a0 = tables.row_aspect_ptr[memory.row[i]]
@@ -214,6 +253,8 @@ def _finish_change(tables: Any, memory: Any, i: int, time: int) -> None:
                 return
         elif memory.aspect[g] < PERMISSIVE and not _green_may_begin(tables, memory, i, g, PERMISSIVE, time):
             return
+    if _still_crossed(tables, memory, i, time) and _may_wait(tables, memory, i, time, tick):
+        return
     for g in range(g0, tables.group_ptr[i + 1]):
         target = tables.row_aspect[a0 + g - g0]
         if target >= PERMISSIVE:
@@ -362,7 +403,7 @@ def _obey(tables: Any, memory: Any, i: int, wish: int, time: Any, tick: Any) -> 
             _begin_change(tables, memory, i, target, time, memory.urgent_row[i] >= 0)
     _end_yellows(tables, memory, i, time)
     if memory.committed[i]:
-        _finish_change(tables, memory, i, time)
+        _finish_change(tables, memory, i, time, tick)
 
 
 @kernel

@@ -366,7 +366,7 @@ def take_frames(now: float, limit: float, rows: Rows, watch: Watch, diary: Diary
                 and rows.object_speed[o - 1] == rows.object_speed[o]
             )
             for k in range(first, last):
-                seen = not again and rows.object_confidence[o] >= DOUBTFUL
+                seen = not again and rows.object_confidence[o] >= DOUBTFUL and rows.object_distance[o] >= 0.0
                 if seen and watch.lane[k] == rows.object_lane[o]:
                     diary.object_here[k] = True
                     speed, distance = rows.object_speed[o], rows.object_distance[o]

@@ -7,7 +7,7 @@ Index letters: x sensors, c rows of the cameras' cover table, v vehicles in sigh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,8 @@ DOUBLE_LENGTH = (0.05, 0.2)
 """How long such a pulse lasts [s], shortest and longest."""
 SHORTEST_PULSE = 0.01
 """Edge noise never turns a pulse around; it lasts at least this long [s]."""
+NEAREST_INSIDE = 0.1
+"""Who is reported inside an intersection is at least this far beyond the stop line [m]."""
 HIGHEST_MISS = 0.95
 """A miss probability that grows with distance ends here."""
 
@@ -45,7 +47,7 @@ class Sight:
     ----------
     cover : [V] row of the cameras' cover table (camera and lane).
     vehicle : [V] number of the vehicle, the same for all its life.
-    distance : [V] from its front to the end of the lane [m].
+    distance : [V] from its front to the end of the lane [m]; below 0 once it has crossed the stop line.
     speed, length : [V] [m/s], [m].
     """
 
@@ -102,14 +104,29 @@ class LoopModel:
         return self._mail.collect(time)
 
 
+@dataclass
+class _Missed:
+    """Vehicles by camera as numbers in order, and which of them were missed in the last frame."""
+
+    keys: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    missed: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
+
+
 class CameraModel:
     """Frames of cameras: objects missed for a while, misplaced, on the wrong lane, or not there at all."""
 
     def __init__(
-        self, network: Network, sensors: SensorTable, noise: CameraNoise, sight: float, rng: np.random.Generator
+        self,
+        network: Network,
+        sensors: SensorTable,
+        noise: CameraNoise,
+        sight: float,
+        rng: np.random.Generator,
+        inside_rng: np.random.Generator,
     ) -> None:
         self._noise = noise
         self._rng = rng
+        self._inside_rng = inside_rng
         self._sight = sight
         self._cameras = np.flatnonzero(sensors.kind == SensorKind.CAMERA)
         rows = np.diff(sensors.cover_ptr)[self._cameras]
@@ -124,13 +141,15 @@ class CameraModel:
         self._lane_speed = network.lane_speed[self._lane]
         self._beside = _rows_beside(network, self._camera, self._lane)
         self._blind_until = np.full(len(self._cameras), -np.inf)
-        self._keys = np.empty(0, dtype=np.int64)
-        self._was_missed = np.empty(0, dtype=np.bool_)
+        self._missed_before, self._missed_inside = _Missed(), _Missed()
         self._frames = Mailbox(np.int32, np.float64)
         self._objects = Mailbox(np.int32, np.float64, np.int32, np.float32, np.float32, np.float32)
 
-    def look(self, time: float, tick: float, sight: Sight) -> None:
-        """Take one frame per camera at ``time`` [s], ``tick`` seconds after the last one."""
+    def look(self, time: float, tick: float, sight: Sight, inside: Sight) -> None:
+        """Take one frame per camera at ``time`` [s], ``tick`` seconds after the last one.
+
+        ``sight`` : who is upstream of the stop lines. ``inside`` : who has crossed them and is in the intersection.
+        """
         if not len(self._cameras):
             return
         alive = self._alive(time, tick)
@@ -139,9 +158,13 @@ class CameraModel:
         times = np.full(len(self._cameras), time)
         self._frames.post(arrival[alive], self._cameras[alive], times[alive])
         chance = self._miss_chance(sight)
-        seen = ~self._missed(tick, sight, chance) & alive[self._camera[sight.cover]]
+        seen = ~self._missed(tick, sight, chance, self._missed_before, self._rng) & alive[self._camera[sight.cover]]
         self._report(arrival, time, *self._blur(sight, chance, seen))
         self._report(arrival, time, *self._false_objects(alive))
+        near = np.full(len(inside.cover), self._noise.missed_near)
+        missed = self._missed(tick, inside, near, self._missed_inside, self._inside_rng)
+        seen = ~missed & alive[self._camera[inside.cover]]
+        self._report(arrival, time, *self._blur_inside(inside, seen))
 
     def collect_frames(self, time: float) -> tuple[NDArray[np.generic], ...]:
         """Sensor and time [s] of the frames that have arrived by ``time`` [s]."""
@@ -174,20 +197,22 @@ class CameraModel:
         chance[follower] += np.where(near, added, 0.0)
         return np.clip(chance, 0.0, HIGHEST_MISS)
 
-    def _missed(self, tick: float, sight: Sight, chance: FloatArray) -> NDArray[np.bool_]:
+    def _missed(
+        self, tick: float, sight: Sight, chance: FloatArray, before: _Missed, rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
         """Two-state Markov chain per vehicle and camera with the given stationary chance of being missed."""
         camera = self._camera[sight.cover]
         keys = (sight.vehicle * len(self._cameras)) + camera
         leave = min(1.0, tick / self._noise.missed_time_s)
         enter = np.minimum(1.0, leave * chance / (1.0 - chance))
         threshold = chance
-        if len(self._keys):
-            at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-            known = self._keys[at] == keys
-            threshold = np.where(known, np.where(self._was_missed[at], 1.0 - leave, enter), chance)
-        missed = self._rng.random(len(keys)) < threshold
+        if len(before.keys):
+            at = np.minimum(np.searchsorted(before.keys, keys), len(before.keys) - 1)
+            known = before.keys[at] == keys
+            threshold = np.where(known, np.where(before.missed[at], 1.0 - leave, enter), chance)
+        missed = rng.random(len(keys)) < threshold
         order = np.argsort(keys, kind="stable")
-        self._keys, self._was_missed = keys[order], missed[order]
+        before.keys, before.missed = keys[order], missed[order]
         return missed
 
     def _blur(
@@ -207,6 +232,18 @@ class CameraModel:
         wrong = (rng.random(n) < noise.wrong_lane) & (beside >= 0)
         confidence = np.clip(1.0 - chance[seen] + noise.confidence_sd * rng.standard_normal(n), 0.0, 1.0)
         return np.where(wrong, beside, cover), distance, speed, confidence
+
+    def _blur_inside(
+        self, inside: Sight, seen: NDArray[np.bool_]
+    ) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
+        """Cover row, distance, speed and confidence of what is seen inside; nobody there is taken for upstream."""
+        noise, rng = self._noise, self._inside_rng
+        n = int(np.count_nonzero(seen))
+        spread = noise.position_sd_m - noise.position_sd_share * inside.distance[seen]
+        distance = np.minimum(inside.distance[seen] + spread * rng.standard_normal(n), -NEAREST_INSIDE)
+        speed = np.maximum(inside.speed[seen] + noise.speed_sd * rng.standard_normal(n), 0.0)
+        confidence = np.clip(1.0 - noise.missed_near + noise.confidence_sd * rng.standard_normal(n), 0.0, 1.0)
+        return inside.cover[seen], distance, speed, confidence
 
     def _false_objects(self, alive: NDArray[np.bool_]) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
         rng = self._rng
@@ -252,9 +289,9 @@ class SensorModel:
     def __init__(
         self, network: Network, sensors: SensorTable, profile: SensorProfile, rng: np.random.Generator
     ) -> None:
-        loop_rng, camera_rng, count_rng, turn_rng = rng.spawn(4)
+        loop_rng, camera_rng, count_rng, turn_rng, inside_rng = rng.spawn(5)
         self.loops = LoopModel(len(sensors.sensor_id), profile.loop, loop_rng)
-        self.cameras = CameraModel(network, sensors, profile.camera, profile.sight_m, camera_rng)
+        self.cameras = CameraModel(network, sensors, profile.camera, profile.sight_m, camera_rng, inside_rng)
         self.counts = CountModel(sensors, profile.count_loop, profile.count_camera, count_rng)
         self.turns = TurnModel(network, sensors, profile.turn_camera, turn_rng)
 

@@ -314,7 +314,7 @@ class SumoPlant:
         if self._breakdown is not None:
             self._breakdown.pass_tick(self._session.api, now)
         began = stopwatch()
-        self._model.cameras.look(now, TICK, self._cameras.read())
+        self._model.cameras.look(now, TICK, self._cameras.read(), self._cameras.read_inside())
         self._model.counts.close(now, self._queues.queues() if self._model.counts.due(now) else _NOT_LOOKED_AT)
         self._model.turns.close(now)
         self._seconds_in_sensors += stopwatch() - began

@@ -8,7 +8,7 @@ Plain getters: in libsumo they are about twice as fast as subscriptions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -97,6 +97,14 @@ class _WatchedLane:
     """Rows of the cover table, and how far each reaches."""
 
 
+class _Way(NamedTuple):
+    """A lane inside an intersection, the row of the cover table that it starts from, and metres from that stop line."""
+
+    name: str
+    cover: int
+    beyond: float
+
+
 class CameraReader:
     """Lists the vehicles within reach of the cameras of one kind."""
 
@@ -116,6 +124,12 @@ class CameraReader:
             )
             for l, rows in sorted(covers.items())
         ]
+        self._ways = [
+            way
+            for l, rows in sorted(covers.items())
+            if kind == SensorKind.CAMERA and network.lane_approach[l] >= 0
+            for way in _ways(api, network.lane_id[l], rows[0][0])
+        ]
 
     def read(self) -> Sight:
         """See what is there now."""
@@ -131,8 +145,18 @@ class CameraReader:
                 rows.extend(
                     (cover, number, distance, speed(name), length) for cover, reach in lane.covers if distance <= reach
                 )
-        columns = np.array(rows, dtype=np.float64).reshape(len(rows), 5).T
-        return Sight(columns[0].astype(np.int64), columns[1].astype(np.int64), columns[2], columns[3], columns[4])
+        return _sight(rows)
+
+    def read_inside(self) -> Sight:
+        """See who has crossed the watched stop lines and is still in the intersection; distances are below 0."""
+        api = self._api
+        listed, position, speed = api.lane.getLastStepVehicleIDs, api.vehicle.getLanePosition, api.vehicle.getSpeed
+        rows: list[tuple[int, int, float, float, float]] = []
+        for way in self._ways:
+            for vehicle in listed(way.name):
+                number, length = self._vehicles.get(vehicle) or self._meet(vehicle)
+                rows.append((way.cover, number, -way.beyond - position(vehicle), speed(vehicle), length))
+        return _sight(rows)
 
     def queues(self) -> NDArray[np.float64]:
         """Count the vehicles [C] that are queued now, by row of the cover table."""
@@ -144,6 +168,24 @@ class CameraReader:
         vehicle = (len(self._vehicles), float(self._api.vehicle.getLength(name)))
         self._vehicles[name] = vehicle
         return vehicle
+
+
+def _ways(api: Any, lane: str, cover: int) -> list[_Way]:
+    """Lanes inside the intersection that begin at the end of a lane, and those that these lead to."""
+    found: dict[str, _Way] = {}
+    ahead = [(lane, 0.0)]
+    for name, beyond in ahead:
+        for link in api.lane.getLinks(name):
+            inside = link[4]
+            if inside and inside not in found:
+                found[inside] = _Way(inside, cover, beyond)
+                ahead.append((inside, beyond + float(api.lane.getLength(inside))))
+    return list(found.values())
+
+
+def _sight(rows: list[tuple[int, int, float, float, float]]) -> Sight:
+    columns = np.array(rows, dtype=np.float64).reshape(len(rows), 5).T
+    return Sight(columns[0].astype(np.int64), columns[1].astype(np.int64), columns[2], columns[3], columns[4])
 
 
 class TurnReader:
