@@ -283,7 +283,7 @@ def test_frames_match_their_twin(seed: int) -> None:
     objects: list[tuple[int, float, float, float, float]] = []
     for x, time in frames:
         for _ in range(rng.integers(0, 5)):
-            row = np.array([rng.random() * 90, rng.random() * 6, rng.uniform(0.3, 1)], np.float32)
+            row = np.array([rng.uniform(-20, 90), rng.random() * 6, rng.uniform(0.3, 1)], np.float32)
             objects += [(x, time, float(row[0]), float(row[1]), float(row[2]))] * int(rng.integers(1, 3))
     objects.sort()
     expected = {}
@@ -315,4 +315,14 @@ def test_frames_match_their_twin(seed: int) -> None:
     for lane, content in expected.items():
         assert np.allclose(belief.content[layout.cell_ptr[lane] : layout.cell_ptr[lane + 1]], content)
         newest = max(time for x, time in frames if (0, 4)[x] == lane)
-        assert evidence[lane] == (newest if newest >= NOW - assimilation.OLDEST_FRAME else -np.inf)
+        fresh = newest >= NOW - assimilation.OLDEST_FRAME
+        assert evidence[lane] == (newest if fresh else -np.inf)
+        inside = np.zeros(1, np.float32)
+        assimilation.tell_inside(NOW, np.array([lane], np.int32), cameras, inside)
+        told = {
+            row for row in objects if (0, 4)[row[0]] == lane and row[1] == newest and row[4] >= assimilation.DOUBTFUL
+        }
+        standing = [row for row in told if row[2] < 0 and row[3] < assimilation.STANDING_SPEED]
+        assert inside[0] == (len(standing) if fresh else 0)
+        assimilation.tell_inside(NOW + 2 * assimilation.OLDEST_FRAME, np.array([lane], np.int32), cameras, inside)
+        assert inside[0] == 0

@@ -51,8 +51,19 @@ def is_own_step(signals: Signals, i: int, before: Command, after: Command) -> bo
     return any(pair in pairs for pair in product(shown_as(signals, i, before), shown_as(signals, i, after)))
 
 
-def drive(guard: LampGuard, wishes: np.ndarray, times: np.ndarray) -> list[Command]:
-    return [guard.enforce(Wish.now(int(t), np.asarray(row, np.int32))) for t, row in zip(times, wishes, strict=True)]
+def drive(guard: LampGuard, wishes: np.ndarray, times: np.ndarray, occupied: np.ndarray | None = None) -> list[Command]:
+    said = [None] * len(wishes) if occupied is None else list(occupied)
+    return [
+        guard.enforce(replace(Wish.now(int(t), np.asarray(row, np.int32)), occupied=inside))
+        for t, row, inside in zip(times, wishes, said, strict=True)
+    ]
+
+
+def random_occupation(rng: np.random.Generator, signals: Signals, n_ticks: int) -> np.ndarray:
+    """Groups [ticks, G] whose vehicles are said to stand inside, each for a while; at some junctions nobody ever."""
+    often = np.repeat(rng.choice([0.0, 0.1, 0.9], signals.n_intersections), np.diff(signals.group_ptr))
+    spans = rng.random((n_ticks // 8 + 1, signals.n_groups)) < often
+    return np.repeat(spans, 8, axis=0)[:n_ticks]
 
 
 def letters(commands: list[Command]) -> list[str]:
@@ -165,8 +176,12 @@ def test_whatever_is_wished_the_lamps_are_lawful_and_equal_to_the_twin(seed: int
                 group.since = group.green_end = int(guard.lamps.aspect_since[group.number])
     commands = []
     last, tick = begin, 10
-    for time, wished in zip(times, wishes, strict=True):
-        command = guard.enforce(Wish.now(int(time), wished))
+    occupied = random_occupation(rng, signals, len(times))
+    for time, wished, inside in zip(times, wishes, occupied, strict=True):
+        command = guard.enforce(replace(Wish.now(int(time), wished), occupied=inside))
+        for junction in junctions:
+            for group in junction.groups:
+                group.occupied = bool(inside[group.number])
         tick, last = int(time) - last or tick, int(time)
         expected = {
             (i, g, rule)
@@ -194,7 +209,7 @@ def test_no_red_outlasts_its_bound_whoever_wishes(seed: int) -> None:
     wishes = random_wishes(rng, signals, 400)
     stubborn = rng.random(signals.n_intersections) < 0.5
     wishes[:, stubborn] = wishes[0, stubborn]
-    commands = drive(LampGuard(signals, timings, 0), wishes, np.arange(400) * 10)
+    commands = drive(LampGuard(signals, timings, 0), wishes, np.arange(400) * 10, random_occupation(rng, signals, 400))
     served = bounds >= 0
     assert np.all(reds(signals, commands)[served] <= bounds[served])
     assert faults(signals, timings, commands) == []
@@ -212,7 +227,12 @@ def test_alone_a_group_never_waits_beyond_its_maximum_red(seed: int) -> None:
     max_red = np.full(signals.n_groups, 10**6, dtype=np.int32)
     max_red[victims] = rng.integers(500, 700, len(victims))
     timings = replace(timings, max_red=max_red)
-    commands = drive(LampGuard(signals, timings, 0), random_wishes(rng, signals, 250), np.arange(250) * 10)
+    commands = drive(
+        LampGuard(signals, timings, 0),
+        random_wishes(rng, signals, 250),
+        np.arange(250) * 10,
+        random_occupation(rng, signals, 250),
+    )
     served = red_bounds(signals, timings) >= 0
     assert np.all(reds(signals, commands)[served] <= max_red[served])
 
@@ -270,6 +290,35 @@ def test_a_begun_change_is_finished_first() -> None:
     assert letters(commands) == ["yr", "yr", "yr", "rr", "rr", "rG", "rG"]
     reported = [rule for command in commands for _, _, rule in bends(command)]
     assert reported == [Rule.COMMITTED, Rule.COMMITTED, Rule.MINIMUM_GREEN]
+
+
+def change_to_the_other_street(occupied: list[list[bool]], **changes: int) -> list[str]:
+    """What the lamps show, second by second, from the wish for the other street on."""
+    guard = LampGuard(CROSS, limits(CROSS, **changes), 0)
+    n = len(occupied)
+    return letters(drive(guard, np.full((n, 1), 3), np.arange(1, n + 1) * 10, np.array(occupied)))
+
+
+def test_a_green_waits_for_who_stands_inside_and_no_longer() -> None:
+    left_after_six = [[t < 6, False] for t in range(12)]
+    usual = ["yr"] * 3 + ["rr"] * 2 + ["rG"] * 7
+    assert change_to_the_other_street([[False, False]] * 12) == usual
+    assert change_to_the_other_street(left_after_six) == ["yr"] * 3 + ["rr"] * 3 + ["rG"] * 6
+    assert change_to_the_other_street([[t < 5, False] for t in range(12)]) == usual
+    assert change_to_the_other_street([[False, True]] * 12) == usual
+
+
+def test_red_clearance_is_extended_by_four_seconds_at_most_however_long_somebody_stands_inside() -> None:
+    assert change_to_the_other_street([[True, True]] * 12) == ["yr"] * 3 + ["rr"] * 6 + ["rG"] * 3
+
+
+def test_a_red_that_must_end_is_not_extended_for_anybody_inside() -> None:
+    guard = LampGuard(CROSS, limits(CROSS, max_red=250), 0)
+    times = np.arange(1, 41) * 10
+    kept = letters(drive(guard, np.full((40, 1), 0), times, np.ones((40, 2), dtype=np.bool_)))
+    alone = letters(drive(LampGuard(CROSS, limits(CROSS, max_red=250), 0), np.full((40, 1), 0), times))
+    assert kept.index("rG") <= 25
+    assert kept[: kept.index("rG")] == alone[: alone.index("rG")]
 
 
 def test_the_steps_of_a_program_are_followed_each_group_under_its_limits() -> None:
@@ -415,6 +464,8 @@ def test_what_other_rooms_hand_over_is_checked() -> None:
         guard.enforce(Wish.now(50, np.array([0], np.int32)))
     with pytest.raises(ContractError, match=r"a wish must be \[1, stages\]"):
         guard.enforce(Wish.now(100, np.array([0, 1], np.int32)))
+    with pytest.raises(ContractError, match=r"occupied must be \[2\], found \[1\]"):
+        guard.enforce(replace(Wish.now(100, np.array([0], np.int32)), occupied=np.ones(1, np.bool_)))
     timings = limits(CROSS)
     with pytest.raises(ContractError, match=r"timings\.yellow must be"):
         LampGuard(CROSS, replace(timings, yellow=timings.yellow[:1]), 0)

@@ -145,7 +145,7 @@ def test_good_rows_become_observations() -> None:
         (OBJECT | {"lane": "x_9"}, "unknown_lane", "'x_9'"),
         (OBJECT | {"lane": "w_0"}, "lane_out_of_sight", "does not see lane 'w_0'"),
         (OBJECT | {"distance": 200}, "impossible_value", "distance 200 m"),
-        (OBJECT | {"distance": -1}, "impossible_value", "distance -1 m"),
+        (OBJECT | {"distance": -101}, "impossible_value", "distance -101 m"),
         (OBJECT | {"speed": 10**400}, "impossible_value", "speed inf"),
         (OBJECT | {"confidence": 1.1}, "impossible_value", "confidence 1.1"),
         (COUNT | {"begin_ms": None}, "missing_value", "begin_ms is missing"),

@@ -71,7 +71,9 @@ def test_rows_between_stages_belong_to_the_stage_after_them() -> None:
     rows = np.array([[1, 2, 3, 0, -1, -1], [0, 1, 3, 2, 3, 0], [3, 1, -1, -1, -1, -1]], dtype=np.int32)
     starts = np.tile(np.arange(0, 60, 10, dtype=np.int64), (3, 1))
     starts[rows < 0] = -1
-    wish = stages_alone(Wish(0, rows, starts, np.zeros(3, dtype=np.float32)), row_stage)
+    wish = Wish(0, rows, starts, np.zeros(3, dtype=np.float32), occupied=np.ones(4, dtype=np.bool_))
+    wish = stages_alone(wish, row_stage)
+    assert wish.occupied is None
     assert wish.plan_row.tolist() == [[2, 0, -1, -1, -1, -1], [0, 2, 0, -1, -1, -1], [-1] * 6]
     assert wish.plan_start.tolist() == [[0, 20, -1, -1, -1, -1], [0, 10, 40, -1, -1, -1], [-1] * 6]
 

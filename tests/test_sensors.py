@@ -311,13 +311,15 @@ def sight(*rows: tuple[int, int, float, float, float]) -> Sight:
     return Sight(columns[0].astype(np.int64), columns[1].astype(np.int64), columns[2], columns[3], columns[4])
 
 
-def watch(spec: SensorProfile, seen: Sight, frames: int, seed: int = 3) -> list[ObservationBatch]:
+def watch(
+    spec: SensorProfile, seen: Sight, frames: int, seed: int = 3, inside: Sight | None = None
+) -> list[ObservationBatch]:
     """The same sight, frame after frame."""
     network = street()
     model = SensorModel(network, place(network, spec), spec, generator(seed, "sensors"))
     batches = []
     for k in range(1, frames + 1):
-        model.cameras.look(float(k), 1.0, seen)
+        model.cameras.look(float(k), 1.0, seen, sight() if inside is None else inside)
         batches.append(model.deliver(10 * k))
     return batches
 
@@ -332,6 +334,21 @@ def test_ideal_camera_reports_the_truth_at_once() -> None:
     assert batch.object_speed.tolist() == [3.0, 0.0, 9.0]
     assert batch.object_confidence.tolist() == [1.0, 1.0, 1.0]
     assert batch.object_time.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_who_has_crossed_the_stop_line_is_seen_beyond_it_and_disturbs_no_other_row() -> None:
+    seen, inside = sight((0, 7, 12.5, 3.0, 5.0)), sight((0, 9, -6.0, 0.0, 5.0), (4, 8, -21.5, 4.0, 5.0))
+    batch = watch(profile("ideal"), seen, 1, inside=inside)[0]
+    assert batch.object_lane.tolist() == [2, 2, 5]
+    assert batch.object_distance.tolist() == [12.5, -6.0, -21.5]
+    assert batch.object_speed.tolist() == [3.0, 0.0, 4.0]
+    with_errors = watch(load_sensor_profile("default"), seen, 200, inside=inside)
+    without = watch(load_sensor_profile("default"), seen, 200)
+    upstream = [b.object_distance[b.object_distance >= 0.0].tolist() for b in with_errors]
+    assert upstream == [b.object_distance.tolist() for b in without]
+    beyond = np.concatenate([b.object_distance[b.object_distance < 0.0] for b in with_errors])
+    assert 300 < len(beyond) < 400
+    assert np.ptp(beyond[beyond > -14.0]) > 1.0
 
 
 @pytest.mark.parametrize(("distance", "chance"), [(0.0, 0.02), (20.0, 0.0525)])
@@ -450,7 +467,7 @@ def busy(seed: int) -> bytes:
         sensor, time, on = pulses(k % 6, np.array([k - 0.8, k - 0.3]), 0.2)
         model.loops.feel(sensor, time, on)
         rows = [(c, 5 * k // 10 + c, float((7 * k + 11 * c) % 20), float(k % 9), 5.0) for c in range(5)]
-        model.cameras.look(float(k), 1.0, sight(*rows))
+        model.cameras.look(float(k), 1.0, sight(*rows), sight((1, 99, -float(k % 12), 1.0, 5.0)))
         batch = model.deliver(10 * k)
         said += b"".join(column.tobytes() for column in vars(batch).values() if isinstance(column, np.ndarray))
     return said
@@ -468,7 +485,7 @@ def test_errors_of_loops_do_not_move_with_the_number_of_cameras() -> None:
         times: list[float] = []
         for k in range(1, 40):
             model.loops.feel(*pulses(0, np.array([k - 0.5]), 0.2))
-            model.cameras.look(float(k), 1.0, sight(*([(0, 1, 5.0, 1.0, 5.0)] if cameras else [])))
+            model.cameras.look(float(k), 1.0, sight(*([(0, 1, 5.0, 1.0, 5.0)] if cameras else [])), sight())
             times += model.deliver(10 * k).loop_time.tolist()
         return times
 

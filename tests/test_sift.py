@@ -95,7 +95,7 @@ def test_a_good_batch_is_left_alone() -> None:
         ("loop_time", NAN, "impossible_value"),
         ("frame_time", INF, "impossible_value"),
         ("object_time", -INF, "impossible_value"),
-        ("object_distance", -1.0, "impossible_value"),
+        ("object_distance", -101.0, "impossible_value"),
         ("object_distance", 1e30, "impossible_value"),
         ("object_distance", NAN, "impossible_value"),
         ("object_speed", INF, "impossible_value"),

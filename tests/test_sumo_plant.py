@@ -173,6 +173,29 @@ def test_every_camera_sends_a_frame_per_tick_and_sees_upstream_of_the_short_road
     assert seen["lanes_seen"] == {"WJ_0", "WJ_1", "JC_0", "JC_1", "NC_0"}
 
 
+def seen_inside(config: Path, folder: Path) -> tuple[list[list[tuple[str, float]]], list[list[tuple[str, float]]]]:
+    """Per tick, road and metres beyond the stop line of all who are in the intersection: as reported, as they are."""
+    told, true = [], []
+    with open_plant(config, folder) as plant:
+        api, lanes = plant._session.api, plant._network.lane_id
+        while (batch := plant.observe()) is not None:
+            rows = zip(batch.object_lane.tolist(), batch.object_distance.tolist(), strict=True)
+            told.append(sorted((lanes[l].rpartition("_")[0], round(-d, 2)) for l, d in rows if d < 0))
+            there = []
+            for vehicle in api.vehicle.getIDList() if batch.time else ():
+                if api.vehicle.getRoadID(vehicle).startswith(":C"):
+                    road = api.vehicle.getRoute(vehicle)[api.vehicle.getRouteIndex(vehicle)]
+                    there.append((road, round(max(0.1, api.vehicle.getLanePosition(vehicle)), 2)))
+            true.append(sorted(there))
+    return told, true
+
+
+def test_cameras_see_who_is_in_the_intersection_and_where_he_came_from(street: Path, tmp_path: Path) -> None:
+    told, true = apart(seen_inside, street, tmp_path)
+    assert told == true
+    assert {road for rows in true for road, _ in rows} == {"JC", "NC"}
+
+
 def test_loops_count_what_sumo_counts(run: tuple[dict[str, Any], Path], street: Path, tmp_path: Path) -> None:
     seen, folder = run
     loops = (folder / "loops.add.xml").read_text().replace('file="NUL"', f'file="{tmp_path / "counts.xml"}"')

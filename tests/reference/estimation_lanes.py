@@ -238,7 +238,7 @@ def framed(
     first, last = int(layout.cell_ptr[l]), int(layout.cell_ptr[l + 1])
     seen = [0.0] * (last - first)
     for time, told, speed, confidence in sorted(set(objects)):
-        if confidence < a.DOUBTFUL:
+        if confidence < a.DOUBTFUL or told < 0:
             continue
         distance = told if speed < a.STANDING_SPEED else told - speed * (now - time)
         if distance < 0 and belief.green_from[l] > belief.green_to[l]:

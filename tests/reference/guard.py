@@ -9,6 +9,7 @@ from citybrain.signals import Aspect, Conflict, Signals
 from citybrain.timings import Timings
 
 SPARE_TICKS = 4
+LONGEST_EXTENSION = 40
 GREENS = (Aspect.PERMISSIVE, Aspect.PROTECTED)
 Bend = tuple[int, Rule]
 
@@ -23,6 +24,8 @@ class Group:
     yellow: int
     max_yellow: int
     max_red: int
+    occupied: bool = False
+    """Its vehicles are said to stand in the intersection."""
 
     @property
     def green(self) -> bool:
@@ -136,11 +139,38 @@ class Junction:
             if group.aspect == Aspect.YELLOW and time >= group.since + group.yellow:
                 group.show(Aspect.RED, time)
 
-    def finish_change(self, time: int) -> None:
+    def crossed(self, time: int) -> bool:
+        """Whether somebody whose green has ended stands in the way of a green that the change begins."""
+        pairs = [
+            (j, k)
+            for j, ended in enumerate(self.groups)
+            for k in self.served(self.row)
+            if ended.occupied and not ended.green and not self.groups[k].green
+        ]
+        return any(
+            not self.together(j, k, (Aspect.PROTECTED, Aspect.PROTECTED))
+            and time < self.groups[j].green_end + self.intergreen[j][k] + LONGEST_EXTENSION
+            for j, k in pairs
+        )
+
+    def in_time(self, time: int, tick: int) -> bool:
+        """Whether all reds that some stage can end would be ended in time if the change took another tick."""
+        for k, group in enumerate(self.groups):
+            serving = [row for row in self.lawful_stages() if k in self.served(row)]
+            if group.aspect == Aspect.RED and serving:
+                needed = SPARE_TICKS * tick
+                if k not in self.served(self.row):
+                    needed += self.longest_minimum(self.row) + max(self.longest_change(row) for row in serving)
+                if time + needed > group.since + group.max_red:
+                    return False
+        return True
+
+    def finish_change(self, time: int, tick: int) -> None:
         target = self.rows[self.row]
         closed = all(g.aspect == Aspect.RED for g, a in zip(self.groups, target, strict=True) if a not in GREENS)
         starting = [k for k in self.served(self.row) if not self.groups[k].green]
-        if closed and all(self.may_begin(k, Aspect.PERMISSIVE, time) for k in starting):
+        ready = closed and all(self.may_begin(k, Aspect.PERMISSIVE, time) for k in starting)
+        if ready and not (self.crossed(time) and self.in_time(time, tick)):
             for k in self.served(self.row):
                 self.groups[k].show(target[k], time)
             self.committed = False
@@ -236,7 +266,7 @@ class Junction:
                 bends |= self.begin_change(target, time)
             self.end_yellows(time)
             if self.committed:
-                self.finish_change(time)
+                self.finish_change(time, tick)
         if self.urgent and (known or (not was_committed and self.urgent[0] != wish)):
             bends.add((self.groups[self.urgent[1]].number, Rule.MAXIMUM_RED))
         changing = tuple(g.aspect for g in self.groups) != self.rows[self.row]
