@@ -45,8 +45,8 @@ class TrafficState:
         included [veh/s].
     effective_confidence, effective_age : [M] of it.
     counted_share : [M] the same share as cameras counted it over about 15 minutes; where none did, ``turn_share``.
-    inside : [A] vehicles that have crossed the stop line and stand in the intersection, as cameras see them; 0 where
-        none looks.
+    inside : [A] vehicles that have crossed the stop line and stand within 10 m of it, as cameras see them; 0 where none
+        looks.
     turn_confidence, turn_age : [M] of ``counted_share``; confidence is 1 where a lane has only one movement.
 
     What follows ``age`` is empty in states that no estimator made. Ages of what was never measured are very great.

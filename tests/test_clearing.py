@@ -47,6 +47,31 @@ def test_the_groups_of_a_lane_whose_vehicles_stand_inside_are_told_to_the_guard(
     assert np.flatnonzero(occupied).tolist() == groups_of(int(SITE.network.approach_lane[stop]))
 
 
+def test_where_another_intersection_is_close_nobody_is_waited_for() -> None:
+    network = SITE.network
+    short = np.where(np.char.startswith(np.array(network.lane_id), "link"), 50.0, network.lane_length)
+    near = replace(SITE, network=replace(network, lane_length=short))
+    state = replace(empty_state(SITE, BEGIN), inside=np.ones(network.n_approach_lanes, np.float32))
+    lamps = LampGuard(SITE.signals, SITE.timings, BEGIN).lamps
+    occupied = [Clearing(site, Patient()).decide(state, lamps).occupied for site in (SITE, near)]
+    assert [None if said is None else bool(said.any()) for said in occupied] == [True, False]
+
+
+@pytest.mark.parametrize("stop", range(SITE.network.n_approach_lanes))
+def test_nobody_waits_for_those_who_have_no_room_ahead(stop: int) -> None:
+    network = SITE.network
+    inside, room = np.zeros(network.n_approach_lanes, np.float32), np.full(network.n_lanes, 10.0, np.float32)
+    inside[stop] = 2.0
+    beyond = network.move_to[network.move_from == network.approach_lane[stop]]
+    lamps = LampGuard(SITE.signals, SITE.timings, BEGIN).lamps
+    for lane in beyond.tolist():
+        full = room.copy()
+        full[lane] = 0.9
+        wish = Clearing(SITE, Patient()).decide(replace(empty_state(SITE, BEGIN), inside=inside, room=full), lamps)
+        assert wish.occupied is not None
+        assert not wish.occupied.any()
+
+
 def test_where_nobody_looks_nothing_is_said_and_all_else_is_the_deciding_controllers() -> None:
     rng = generator(1, "states")
     lamps = LampGuard(SITE.signals, SITE.timings, BEGIN).lamps

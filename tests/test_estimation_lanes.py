@@ -322,7 +322,9 @@ def test_frames_match_their_twin(seed: int) -> None:
         told = {
             row for row in objects if (0, 4)[row[0]] == lane and row[1] == newest and row[4] >= assimilation.DOUBTFUL
         }
-        standing = [row for row in told if row[2] < 0 and row[3] < assimilation.STANDING_SPEED]
+        standing = [
+            row for row in told if -assimilation.FIRST_PART <= row[2] < 0 and row[3] < assimilation.STANDING_SPEED
+        ]
         assert inside[0] == (len(standing) if fresh else 0)
         assimilation.tell_inside(NOW + 2 * assimilation.OLDEST_FRAME, np.array([lane], np.int32), cameras, inside)
         assert inside[0] == 0

@@ -308,8 +308,8 @@ def test_a_green_waits_for_who_stands_inside_and_no_longer() -> None:
     assert change_to_the_other_street([[False, True]] * 12) == usual
 
 
-def test_red_clearance_is_extended_by_four_seconds_at_most_however_long_somebody_stands_inside() -> None:
-    assert change_to_the_other_street([[True, True]] * 12) == ["yr"] * 3 + ["rr"] * 6 + ["rG"] * 3
+def test_red_clearance_is_extended_by_eight_seconds_at_most_however_long_somebody_stands_inside() -> None:
+    assert change_to_the_other_street([[True, True]] * 16) == ["yr"] * 3 + ["rr"] * 10 + ["rG"] * 3
 
 
 def test_a_red_that_must_end_is_not_extended_for_anybody_inside() -> None:

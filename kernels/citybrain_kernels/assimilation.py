@@ -50,6 +50,8 @@ OLDEST_FRAME = 3.0
 STANDING_SPEED = 1.4
 HEAD_REACH = 10.0
 """A standing vehicle within this distance of the lane's end keeps the lane from discharging [m]."""
+FIRST_PART = 10.0
+"""Who stands further beyond the stop line has most of the way through the intersection behind him [m]."""
 DOUBTFUL = 0.5
 """Objects with less confidence than this are taken for shadows."""
 UP, DOWN = 0.5, 0.2
@@ -110,8 +112,8 @@ class Cameras(NamedTuple):
     trust : [rows of cover] 0 (frames do not correct the lane) to 1.
     latest : [X] time of the last frame taken in [s].
     sight_of : [L] sensor whose frame is being taken in, -1 otherwise.
-    inside, inside_time : [L] vehicles beyond the lane's stop line that stand in the intersection, and the time of the
-        frame that showed it [s].
+    inside, inside_time : [L] vehicles that stand just beyond the lane's stop line, in the intersection, and the time of
+        the frame that showed it [s].
     seen, seen_standing : [C] scratch: vehicles in the frame.
     """
 
@@ -466,7 +468,7 @@ def take_frames(
             if sane and cameras.sight_of[l] == x and object_confidence[o] >= DOUBTFUL:
                 standing = object_speed[o] < STANDING_SPEED
                 distance = object_distance[o]
-                if distance < 0.0:
+                if -FIRST_PART <= distance < 0.0:
                     cameras.inside[l] += 1.0 if standing else 0.0
                 elif distance >= 0.0:
                     _place(now - t, layout, l, distance, object_speed[o], object_confidence[o], cameras, belief)

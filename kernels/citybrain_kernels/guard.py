@@ -21,7 +21,7 @@ APART, TOGETHER, BOTH_PROTECTED = 0, 1, 2
 """How far two groups may be green at the same time."""
 SPARE_TICKS = 4
 """A change waits for a minimum green, a yellow, a tick of red and an intergreen: each may end within a tick."""
-LONGEST_EXTENSION = 40
+LONGEST_EXTENSION = 80
 """A green waits at most so much longer than its intergreen for vehicles that stand in the intersection [tenths]."""
 
 Int32 = NDArray[np.int32]

@@ -9,7 +9,7 @@ from citybrain.signals import Aspect, Conflict, Signals
 from citybrain.timings import Timings
 
 SPARE_TICKS = 4
-LONGEST_EXTENSION = 40
+LONGEST_EXTENSION = 80
 GREENS = (Aspect.PERMISSIVE, Aspect.PROTECTED)
 Bend = tuple[int, Rule]
 
@@ -297,7 +297,7 @@ def junctions(signals: Signals, timings: Timings, rows: list[int], time: int) ->
             limits = [int(getattr(timings, name)[g]) for name in ("min_green", "yellow", "max_yellow", "max_red")]
             age = limits[0] if shown in GREENS else 0 if shown == Aspect.YELLOW else 1
             end = time if shown == Aspect.YELLOW else -(2**40)
-            groups.append(Group(g, Aspect(shown), time - age, end, *limits))
+            groups.append(Group(g, Aspect(shown), time - age, end, limits[0], limits[1], limits[2], limits[3]))
         result.append(
             Junction(
                 groups=groups,
