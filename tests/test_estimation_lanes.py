@@ -319,12 +319,9 @@ def test_frames_match_their_twin(seed: int) -> None:
         assert evidence[lane] == (newest if fresh else -np.inf)
         inside = np.zeros(1, np.float32)
         assimilation.tell_inside(NOW, np.array([lane], np.int32), cameras, inside)
-        told = {
-            row for row in objects if (0, 4)[row[0]] == lane and row[1] == newest and row[4] >= assimilation.DOUBTFUL
-        }
-        standing = [
-            row for row in told if -assimilation.FIRST_PART <= row[2] < 0 and row[3] < assimilation.STANDING_SPEED
-        ]
+        frame = {row[2:] for row in objects if (0, 4)[row[0]] == lane and row[1] == newest}
+        near = [(fast, clear) for far, fast, clear in frame if -assimilation.FIRST_PART <= far < 0]
+        standing = [c for v, c in near if v < assimilation.STANDING_SPEED and c >= assimilation.DOUBTFUL]
         assert inside[0] == (len(standing) if fresh else 0)
         assimilation.tell_inside(NOW + 2 * assimilation.OLDEST_FRAME, np.array([lane], np.int32), cameras, inside)
         assert inside[0] == 0
