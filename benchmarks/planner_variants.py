@@ -23,6 +23,7 @@ class Variant(NamedTuple):
     value : of the parameter; None where an idea is off.
     parameters : of the planner.
     cautious : own program where an approach is not seen.
+    clearing : greens wait for who stands in the intersection.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Variant(NamedTuple):
     value: float | None
     parameters: Parameters
     cautious: bool = True
+    clearing: bool = True
 
     @property
     def file(self) -> str:
@@ -86,6 +88,7 @@ def without() -> Iterator[Variant]:
     for name, parameters in off.items():
         yield Variant(name, "off", None, parameters)
     yield Variant("own program where it is blind", "off", None, usual, cautious=False)
+    yield Variant("greens wait for who stands inside", "off", None, usual, clearing=False)
 
 
 def every() -> Iterator[Variant]:

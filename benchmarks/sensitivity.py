@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 from benchmarks.page import PLANNER, ROOT, command_line, write_section
 from benchmarks.planner_variants import REFERENCE, Variant, every, halved_and_doubled, without
 from citybrain.control.cautious import Cautious
+from citybrain.control.clearing import Clearing
+from citybrain.control.interface import Controller
 from citybrain.control.planner import Planner
 from citybrain.documents import write_json
 from citybrain.engine import Engine
@@ -71,7 +73,8 @@ def run(job: Job) -> None:
         )
         profile = load_sensor_profile(job.sensors)
         with SumoPlant(options, site.network, site.signals, profile, generator(job.seed, "sensors")) as plant:
-            controller = Cautious(site, planner) if job.variant.cautious else planner
+            controller: Controller = Cautious(site, planner) if job.variant.cautious else planner
+            controller = Clearing(site, controller) if job.variant.clearing else controller
             engine = Engine(make_estimator(street, plant.sensors), controller, guard)
             while (batch := plant.observe()) is not None:
                 end = batch.time / TENTHS_PER_SECOND
