@@ -61,6 +61,8 @@ class OwnInterstages:
     too long. All other wishes, and changes that the program does not have or has in a way that breaks the timings,
     go to the guard as they are.
 
+    Red clearance is not extended for who stands inside: the engineer's clearances are taken as they are.
+
     To the outside an intersection is changing to the stage for as long as its interstage is shown.
 
     Parameters
@@ -94,7 +96,7 @@ class OwnInterstages:
             interstage = self._interstages.get((int(shown.row[i]), int(wanted[i])))
             if interstage is not None:
                 row[i, 0] = self._begin(i, int(wanted[i]), interstage, wish.time)
-        command = self._guard.enforce(replace(wish, plan_row=row))
+        command = self._guard.enforce(replace(wish, plan_row=row, occupied=None))
         now = command.lamps.row
         # The guard may have gone elsewhere, to serve somebody who has been red for too long.
         self._under_way = {i: c for i, c in self._under_way.items() if now[i] == c.interstage.steps[c.step][0]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,6 +58,18 @@ def test_a_change_that_the_program_has_is_shown_as_the_program_has_it() -> None:
 def test_without_it_the_guard_alone_ends_all_greens_at_once() -> None:
     commands = drive(LampGuard(INNER, limits(INNER), 0), [CROSS] * 6)
     assert letters(commands) == ["yyr"] * 3 + ["rrr"] * 2 + ["rrG"]
+
+
+def test_an_engineers_clearances_are_not_extended_for_who_stands_inside() -> None:
+    def change_back(guard: OwnInterstages | LampGuard) -> list[str]:
+        drive(guard, [CROSS] * 20)
+        rows = np.full((16, 1), MAIN, np.int32)
+        inside = np.ones(3, np.bool_)
+        return letters([guard.enforce(replace(Wish.now(200 + 10 * k, r), occupied=inside)) for k, r in enumerate(rows)])
+
+    program = replace(limits(INNER), yellow=np.full(3, 20, np.int32))
+    assert change_back(guarded(INNER, program)).index("GGr") < 8
+    assert change_back(LampGuard(INNER, program, 0)).index("GGr") > 8
 
 
 def test_a_begun_interstage_is_finished_before_another_wish_is_heard() -> None:

@@ -8,10 +8,10 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Literal
 
 from citybrain_api.libraries import debian_packages, missing_libraries, program, sumo_binaries
+from citybrain_kernels.cache import cache_home
 from citybrain_sim.scenarios import list_scenarios
 
 CORE = ("numpy", "numba", "scipy", "networkx", "pyarrow", "typer", "rich")
@@ -114,8 +114,7 @@ def _scenarios() -> Check:
 
 
 def _cache() -> Check:
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or user / "citybrain-engine")
+    folder = cache_home()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -19,6 +19,8 @@ import numba
 from numba.core import types
 from numba.experimental import structref
 
+from citybrain_kernels.cache import cache_home
+
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -29,13 +31,11 @@ _BOUNDSCHECK = os.environ.get("CITYBRAIN_BOUNDSCHECK") == "1"
 
 
 def _cache_folder() -> str:
-    """Folder for this state of the sources, below NUMBA_CACHE_DIR or the user's cache folder."""
+    """Folder for this state of the sources."""
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    base = Path(_CONFIG.CACHE_DIR or user / "citybrain-engine")
-    return str(base / f"kernels-{digest.hexdigest()[:16]}")
+    return str(cache_home() / f"kernels-{digest.hexdigest()[:16]}")
 
 
 _CACHE_FOLDER = _cache_folder()
