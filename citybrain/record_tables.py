@@ -41,12 +41,7 @@ ENGINE_TABLES: dict[str, Table] = {
             _SENSOR,
             Column("time", pa.float64(), "s", "time of the frame"),
             Column("lane", NAME, "", "lane as the camera judges it"),
-            Column(
-                "distance",
-                pa.float32(),
-                "m",
-                "from the vehicle's front to the end of that lane; below 0 beyond it",
-            ),
+            Column("distance", pa.float32(), "m", "from the vehicle's front to that lane's end; below 0 beyond it"),
             Column("speed", pa.float32(), "m/s", "speed"),
             Column("confidence", pa.float32(), "0 to 1", "confidence of the camera"),
         ),

@@ -94,8 +94,7 @@ def test_the_planner_waits_at_a_change_for_who_stands_inside() -> None:
         for tick in range(1, 200):
             state = empty_state(SITE, BEGIN + 10 * tick)
             stands = np.full(SITE.network.n_approach_lanes, float(inside), np.float32)
-            red = np.zeros(SITE.signals.n_groups, np.bool_)
-            red[guard.lamps.aspect == Aspect.RED] = True
+            red = guard.lamps.aspect == Aspect.RED
             waits = np.array([any(red[g] for g in groups_of(int(l))) for l in SITE.network.approach_lane])
             state = replace(
                 state,
